@@ -1,0 +1,111 @@
+# Everything runs in .venv, which the first target that needs it makes; nothing is installed by
+# hand and nothing outside the repository changes (only test-neon, test-torch and
+# test-avx512-emulated may ask Debian's package manager for an emulator, as root).
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3# makes the virtual environment; 3.11 or newer
+VENV   := .venv
+PY     := $(VENV)/bin/python
+DONE   := $(VENV)/done
+# CI builds what was committed; at a desk Cargo may bring the lock file up to date.
+LOCKED := $(if $(CI),--locked)
+
+RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock pyproject.toml
+
+# pyo3 asks this interpreter, not whichever comes first on PATH.
+export PYO3_PYTHON := $(abspath $(PY))
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+
+# ---- the environment: one stamp for each thing installed ----------------------------------------
+
+$(DONE)/venv:
+	@$(PYTHON) tools/check_python.py
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PY) -m pip install --quiet --upgrade 'pip>=25.1'
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/group-%: $(DONE)/venv pyproject.toml
+	$(PY) -m pip install --quiet --group $*
+	@touch $@
+
+# The package itself, editable: Python files count as they stand, Rust is built again if it changed.
+$(DONE)/core: $(DONE)/group-build $(RUST_SOURCES)
+	$(VENV)/bin/maturin develop --release $(LOCKED)
+	@touch $@
+
+.PHONY: build
+build: $(DONE)/core ## build the package into .venv
+
+# ---- to see it and to check it -------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(DONE)/core $(DONE)/group-demo ## the guided tour: real numbers in a minute
+	$(PY) examples/demo/main.py
+
+.PHONY: test
+test: test-rust test-neon-if-ready test-python ## every test; ends with pytest's summary
+
+.PHONY: test-rust
+test-rust: ## the core's tests, no Python needed
+	cargo test $(LOCKED)
+
+.PHONY: test-python
+test-python: $(DONE)/core $(DONE)/group-test ## the Python tests and the examples in docstrings
+	$(PY) -m pytest
+
+.PHONY: lint
+lint: $(DONE)/core $(DONE)/group-test $(DONE)/group-lint ## formatting, clippy, rustdoc, ruff, mypy, stubtest
+	cargo fmt --check
+	cargo clippy $(LOCKED) --all-targets -- -D warnings
+	cargo clippy $(LOCKED) --all-targets --features python -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --no-deps --document-private-items --features python --quiet
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest logitmeter._core --allowlist tools/stubtest_allowlist.txt
+
+.PHONY: fmt
+fmt: $(DONE)/group-lint ## format Rust and Python
+	cargo fmt
+	$(PY) -m ruff check --fix --exit-zero
+	$(PY) -m ruff format
+
+# ---- the wheel -----------------------------------------------------------------------------------
+
+.PHONY: wheel
+wheel: $(DONE)/group-build ## build dist/*.whl (one for every Python from 3.11 on)
+	rm -rf dist
+	$(VENV)/bin/maturin build --release $(LOCKED) --out dist
+
+.PHONY: wheel-check
+wheel-check: wheel ## install it elsewhere, evaluate, and see that importing loads only NumPy
+	tools/check_wheel.sh $(PYTHON) dist/*.whl
+
+# ---- instruction sets and peers that this machine may not have -----------------------------------
+
+.PHONY: test-neon
+test-neon: ## the Rust tests on aarch64, emulated (as root: installs a cross compiler and qemu)
+	tools/test_neon.sh
+
+# In CI the emulator is a must; at a desk it is used if it is there.
+.PHONY: test-neon-if-ready
+test-neon-if-ready:
+	tools/test_neon.sh $(if $(CI),,--if-ready)
+
+.PHONY: test-torch
+test-torch: wheel ## the tests that need torch, with Debian's (as root: installs it)
+	tools/test_torch.sh dist/*.whl
+
+.PHONY: clean
+clean: ## remove all that was built
+	rm -rf $(VENV) target dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f python/logitmeter/_core*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

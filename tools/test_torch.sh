@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# test_torch.sh WHEEL: the tests that need a real torch, with Debian's python3-torch, which needs
+# no accelerator libraries beside it. As root on Debian it is installed; elsewhere it must be there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+wheel=$1 python=/usr/bin/python3
+
+if ! "$python" -c 'import ensurepip, torch' 2> /dev/null; then
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
+        echo "torch: needs Debian's python3-torch and python3-venv" >&2
+        exit 1
+    fi
+    apt-get update -qq
+    apt-get install -qq -y --no-install-recommends python3-torch python3-venv > /dev/null
+fi
+
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+"$python" -m venv --system-site-packages "$place/venv"
+pip=("$place/venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+"${pip[@]}" 'pip>=25.1'
+# That torch was built against NumPy 1.
+"${pip[@]}" "$wheel" 'numpy>=1.26,<2' --group test
+"$place/venv/bin/python" -c 'import numpy, torch; print("torch", torch.__version__, "numpy", numpy.__version__)'
+"$place/venv/bin/python" -m pytest -m torch tests
