@@ -1,0 +1,230 @@
+"""The figures of one part of what was counted, and of one group of it.
+
+The compiled core has rounded every figure already; these classes name them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from logitmeter._numbers import number_text, plural, value_and_error
+from logitmeter.exceptions import SettingsError
+
+if TYPE_CHECKING:
+    from logitmeter._core import PartSummary, TripleSummary
+
+GroupValue: TypeAlias = int | str | bool | None
+GroupKey: TypeAlias = GroupValue | tuple[GroupValue, ...]
+
+MAX_K = 100
+K = TypeVar("K")
+V_co = TypeVar("V_co", covariant=True)
+P = TypeVar("P", bound="Part")
+G = TypeVar("G", bound="GroupReport")
+
+
+class FrozenMapping(Mapping[K, V_co], Generic[K, V_co]):
+    """A dict that cannot be changed but, unlike a mapping proxy, can be copied and pickled."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[K, V_co]) -> None:
+        self._items = dict(items)
+
+    def __getitem__(self, key: K) -> V_co:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Part:
+    """The figures of the whole, of the visible reply, or of the hidden tokens.
+
+    Two parts are equal when every figure is; nan equals nan here.
+
+    Attributes
+    ----------
+    loss
+        Weighted mean of the negative log-probability of the labels, in nats.
+    loss_stderr, loss_ci
+        Its standard error, clustered by sequence, and the 95% interval (low, high) from
+        Student's t with one degree of freedom less than there are sequences [1]_; nan where
+        sequences are unknown or there is only one.
+    perplexity, perplexity_ci
+        exp(loss), and its 95% interval, formed on the log scale.
+    accuracy, accuracy_stderr, accuracy_ci
+        Share of the tokens whose label has the largest logit; of equal logits the first wins.
+    accuracy_strict, accuracy_optimistic
+        The same where a tie counts as wrong, and where it counts as right.
+    mrr
+        Mean of 1 / (rank + 1), where the best rank is 0.
+    sequence_accuracy
+        Share of the sequences all of whose tokens are right; nan where sequences are unknown.
+    num_tokens, num_correct, num_sequences
+        How many tokens counted, were right, and in how many sequences they stand.
+    num_ties
+        Tokens whose label shares its logit with another entry of the row.
+    num_invalid
+        Tokens whose row of logits could not be scored (see `nonfinite`).
+    sum_weight
+        Sum of the weights of the counted tokens; their number where there are no weights.
+
+    References
+    ----------
+    .. [1] Miller, "Adding Error Bars to Evals", arXiv 2411.00640.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import logitmeter as lm
+    >>> report = lm.evaluate(
+    ...     np.zeros((1, 4, 8), np.float32),
+    ...     np.zeros((1, 4), np.int64),
+    ...     mask=np.array([[0, 1, 0, 0]]),
+    ...     trailing=2,
+    ... )
+    >>> report.visible.num_tokens, report.hidden.num_tokens
+    (1, 2)
+    """
+
+    loss: float
+    loss_stderr: float
+    loss_ci: tuple[float, float]
+    perplexity: float
+    perplexity_ci: tuple[float, float]
+    accuracy: float
+    accuracy_stderr: float
+    accuracy_ci: tuple[float, float]
+    accuracy_strict: float
+    accuracy_optimistic: float
+    mrr: float
+    sequence_accuracy: float
+    num_tokens: int
+    num_correct: int
+    num_sequences: int
+    num_ties: int
+    num_invalid: int
+    sum_weight: float
+    _top_k: tuple[float, ...]
+
+    def top_k_accuracy(self, k: int) -> float:
+        """Share of the tokens whose label is among the k largest logits of its row.
+
+        Parameters
+        ----------
+        k
+            From 1 (the accuracy itself) to 100.
+
+        Raises
+        ------
+        SettingsError
+            If `k` is not a whole number from 1 to 100: those ranks are the ones kept.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import logitmeter as lm
+        >>> report = lm.evaluate(np.array([[0.1, 0.3, 0.2]]), np.array([2]))
+        >>> report.top_k_accuracy(1), report.top_k_accuracy(2)
+        (0.0, 1.0)
+        """
+        if isinstance(k, bool) or not hasattr(k, "__index__") or not 1 <= k <= MAX_K:
+            message = f"top_k_accuracy: k must be a whole number from 1 to {MAX_K}, got {k!r}"
+            raise SettingsError(message, expected=f"1..{MAX_K}", got=repr(k))
+        return self._top_k[int(k) - 1]
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        names = [field.name for field in fields(self) if field.compare]
+        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
+
+    __hash__ = None  # type: ignore[assignment] # groups and settings are mappings
+
+    def __repr__(self) -> str:
+        return f"<logitmeter.{type(self).__name__}: {one_line(self)}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class GroupReport(Part):
+    """The figures of one group: its whole, and its two parts.
+
+    Attributes
+    ----------
+    visible, hidden
+        The visible reply alone, and the hidden tokens (leading and trailing) alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import logitmeter as lm
+    >>> logits, labels = np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0])
+    >>> report = lm.evaluate(logits, labels, by={"task": np.array(["a", "a", "b", "b"])})
+    >>> report.groups["b"].visible.accuracy
+    0.5
+    """
+
+    visible: Part
+    hidden: Part
+
+
+def build_part(cls: type[P], summary: PartSummary, **more: Any) -> P:
+    """Name the figures that the compiled core hands over."""
+    figures: dict[str, Any] = dict(summary)
+    top_k = tuple(figures.pop("top_k_accuracy"))
+    return cls(**{**figures, **_intervals(summary), "_top_k": top_k, **more})
+
+
+def build_group(cls: type[G], triple: TripleSummary, **more: Any) -> G:
+    """Build the whole with its two parts."""
+    visible = build_part(Part, triple["visible"])
+    hidden = build_part(Part, triple["hidden"])
+    return build_part(cls, triple["whole"], visible=visible, hidden=hidden, **more)
+
+
+def _intervals(summary: PartSummary) -> dict[str, tuple[float, ...]]:
+    return {
+        "loss_ci": tuple(summary["loss_ci"]),
+        "perplexity_ci": tuple(summary["perplexity_ci"]),
+        "accuracy_ci": tuple(summary["accuracy_ci"]),
+    }
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Compare two figures; nan is the same as nan."""
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return bool(left == right or (left != left and right != right))  # noqa: PLR0124 - nan
+
+
+def half_width(value: float, interval: tuple[float, float]) -> float:
+    """Return the ± of a figure: the longer arm of its 95% interval."""
+    low, high = interval
+    return max(high - value, value - low)
+
+
+def loss_text(part: Part, flags: Collection[str] = ()) -> str:
+    """Write the loss with its error, or with the way to get one."""
+    value, error = value_and_error(part.loss, half_width(part.loss, part.loss_ci))
+    if error:
+        return f"loss {value} ± {error} (95%, {plural(part.num_sequences, 'sequence')})"
+    if "no_sequences" in flags:
+        return f"loss {value} ± unknown: pass sequence_id"
+    return f"loss {value} ± unknown" if math.isfinite(part.loss) else f"loss {value}"
+
+
+def one_line(part: Part) -> str:
+    """Write the figures that people look for first."""
+    figures = f"perplexity {number_text(part.perplexity)}, accuracy {number_text(part.accuracy)}"
+    return f"{loss_text(part)}, {figures}, {plural(part.num_tokens, 'token')}"

@@ -1,0 +1,210 @@
+"""A report in words: what was counted, how, and what the flags mean.
+
+Each function writes one sentence, or nothing where there is nothing to say.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from logitmeter._numbers import count, number_text, plural, printable, value_and_error
+from logitmeter._part import half_width
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from logitmeter.report import Report
+
+_MOST_LABELS = 8
+
+FLAGS = {
+    "no_sequences": (
+        "± unknown: pass sequence_id. Without it sequences are not known: there are no errors"
+        " and no whole-sequence accuracy."
+    ),
+    "one_sequence": "± unknown: there is only one sequence, and an error needs two.",
+    "few_sequences": (
+        "Few sequences: the effective number is below 300, so that the errors are rough."
+    ),
+    "infinite": "The loss is infinite: a counted label has probability 0.",
+    "empty": "Nothing counted: every figure is nan.",
+    "open": "Open: the last sequence has not ended; only what is decided is in these figures.",
+}
+
+
+def sentences(report: Report) -> list[str]:
+    """Say what was counted and how, a topic a sentence."""
+    said = (
+        counted(report),
+        hidden_labels(report.hidden_label_ids),
+        short_runs(report.num_short_left, report.num_short_right),
+        unscored(report.num_unscored),
+        _labels_rule(report),
+        _weights(report),
+        _bad_rows(report),
+        _perplexity(report),
+        _other_figures(report),
+        _ties(report),
+        _logits(report),
+    )
+    return [sentence for sentence in said if sentence]
+
+
+def notices(report: Report) -> list[str]:
+    """Spell out the flags and the warnings."""
+    flags = [f"Note: {FLAGS.get(flag, printable(flag))}" for flag in report.flags]
+    return flags + warning_lines(report.warnings)
+
+
+def warning_lines(warnings: Iterable[tuple[str, str]]) -> list[str]:
+    """Write each warning with the name of its class."""
+    return [f"Warning ({kind}): {one_line(message)}" for kind, message in warnings]
+
+
+def one_line(message: str) -> str:
+    """Join the lines of a message."""
+    return printable(" ".join(message.split()))
+
+
+def counted(report: Report) -> str:
+    """Say how many tokens of which kind counted, and in how many sequences."""
+    where = _in_sequences(report)
+    if not report.has_mask:
+        return f"Counted {plural(report.num_tokens, 'token')}{where}, without a mask."
+    runs = plural(report.num_runs, "reply", "replies")
+    visible, hidden = report.visible.num_tokens, report.hidden.num_tokens
+    claim = claims(report.settings)
+    if not claim:
+        return f"Counted {runs}{where}: {plural(visible, 'visible token')}."
+    both = f"{plural(visible, 'visible token')} and {count(hidden)} hidden"
+    return f"Counted {runs}{where}: {both} {'one' if hidden == 1 else 'ones'} ({claim})."
+
+
+def _in_sequences(report: Report) -> str:
+    if not report.sequences_known:
+        return ""
+    return f" in {plural(report.num_sequences, 'sequence')}"
+
+
+def claims(settings: Mapping[str, object]) -> str:
+    """Say which hidden tokens belong to a reply."""
+    sides = (("leading", "before"), ("trailing", "after"))
+    found = [f"{settings[name]} {side}" for name, side in sides if settings.get(name)]
+    return " and ".join(found) + " each reply" if found else ""
+
+
+def hidden_labels(ids: Mapping[int, int]) -> str:
+    """List the labels found at hidden positions, the most frequent first."""
+    if not ids:
+        return ""
+    ranked = sorted(ids.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{label} x {count(number)}" for label, number in ranked[:_MOST_LABELS])
+    left = len(ranked) - _MOST_LABELS
+    return f"Hidden labels: {shown}{f' and {count(left)} more' if left > 0 else ''}."
+
+
+def short_runs(left: int, right: int) -> str:
+    """Say how many runs miss a claimed token, by side."""
+    sides = ((left, "on the left"), (right, "on the right"))
+    found = [f"{plural(number, 'run')} short {side}" for number, side in sides if number]
+    return " and ".join(found) + "." if found else ""
+
+
+def unscored(number: int) -> str:
+    """Say how many masked tokens no row of logits scores."""
+    if not number:
+        return ""
+    verb = "has" if number == 1 else "have"
+    where = "the first token of a shifted sequence"
+    return f"{plural(number, 'token')} inside the mask {verb} no score ({where})."
+
+
+def _labels_rule(report: Report) -> str:
+    shift = report.settings.get("shift")
+    against = "the label of the next position (shift)" if shift else "their own label"
+    ignored = report.settings.get("ignore_index", -100)
+    return f"Rows scored against {against}; labels equal to {ignored} left out."
+
+
+def _weights(report: Report) -> str:
+    if not report.weighted:
+        return ""
+    total = number_text(report.sum_weight)
+    return f"Loss and accuracy are weighted means (sum of weights {total}); counts are not."
+
+
+def _bad_rows(report: Report) -> str:
+    kinds = (
+        (report.num_nan_rows, "holding nan"),
+        (report.num_posinf_rows, "holding +inf"),
+        (report.num_empty_rows, "holding nothing but -inf"),
+    )
+    found = [f"{plural(number, 'row')} {kind}" for number, kind in kinds if number]
+    found += _impossible_labels(report.num_neginf_labels)
+    if not found:
+        return ""
+    return ", ".join(found) + _invalid_rule(report) + "."
+
+
+def _impossible_labels(number: int) -> list[str]:
+    return [f"{plural(number, 'label')} at logit -inf (probability 0)"] if number else []
+
+
+def _invalid_rule(report: Report) -> str:
+    if not report.num_invalid:
+        return ""
+    rules = {"omit": "left out", "propagate": "counted as nan and not correct"}
+    rule = rules.get(str(report.settings.get("nonfinite")), "invalid")
+    return f"; {plural(report.num_invalid, 'invalid row')} {rule}"
+
+
+def _other_figures(report: Report) -> str:
+    figures = [
+        f"Top-5 accuracy {number_text(report.top_k_accuracy(5))}",
+        f"mean reciprocal rank {number_text(report.mrr)}",
+    ]
+    if not math.isnan(report.sequence_accuracy):
+        figures.append(f"whole sequences right {number_text(report.sequence_accuracy)}")
+    return ", ".join(figures) + "." if report.num_tokens else ""
+
+
+def _ties(report: Report) -> str:
+    if not report.num_ties:
+        return ""
+    low, high = number_text(report.accuracy_strict), number_text(report.accuracy_optimistic)
+    verb = "ties" if report.num_ties == 1 else "tie"
+    tied = f"{plural(report.num_ties, 'token')} {verb} with another entry"
+    return f"{tied}: accuracy {low} if that is wrong, {high} if it is right."
+
+
+def _perplexity(report: Report) -> str:
+    value, error = value_and_error(
+        report.perplexity, half_width(report.perplexity, report.perplexity_ci)
+    )
+    if not error:
+        return ""
+    low, high = (
+        value_and_error(end, half_width(report.perplexity, report.perplexity_ci))[0]
+        for end in report.perplexity_ci
+    )
+    return f"Perplexity {value} (95%: {low} to {high})."
+
+
+def _logits(report: Report) -> str:
+    elements = ", ".join(report.elements)
+    vocabulary = ""
+    if report.vocab_size is not None:
+        vocabulary = f", vocabulary {count(report.vocab_size)}{_left_out(report.settings)}"
+    precision = report.settings.get("precision", "fast")
+    ending = f"{precision} precision, numeric version {report.numeric_version}."
+    return f"Logits: {elements or 'none'}{vocabulary}, {ending}"
+
+
+def _left_out(settings: Mapping[str, object]) -> str:
+    limits = []
+    if settings.get("valid_vocab") is not None:
+        limits.append(f"the first {settings['valid_vocab']:,}")
+    if settings.get("vocab_mask") is not None:
+        limits.append("those in vocab_mask")
+    return f" (only {' and '.join(limits)})" if limits else ""

@@ -1,0 +1,120 @@
+"""The flags that several commands share: each is the Python name with dashes.
+
+A flag that is not given is absent from the parsed arguments, so that the defaults stand in one
+place, the Python functions.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from logitmeter.exceptions import CorruptInputError, ShapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import numpy as np
+
+READER = ("labels", "columns", "dtype", "null_labels", "memory_map", "limit", "join_files")
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Add the paths and how they are read."""
+    parser.add_argument("paths", nargs="+", metavar="PATHS", help="files or quoted globs")
+    group = parser.add_argument_group("reading")
+    _add(group, "labels", nargs="+", action="extend", metavar="PATHS", help=_LABELS)
+    _add(group, "columns", type=_pairs, action="extend", metavar="OURS=THEIRS,...", help=_COLUMNS)
+    _add(group, "dtype", help="element type of 16-bit integers: bfloat16 or float16")
+    _add(group, "null-labels", choices=("raise", "ignore"), help="what a null label means")
+    _add(group, "memory-map", action="store_true", help="map files that will not shrink")
+    _add(group, "join-files", action="store_true", help="sequences may go on in the next file")
+    _add(group, "limit", type=int, metavar="N", help="read the first N rows only")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the columns that say what each row is."""
+    group = parser.add_argument_group("columns of the data")
+    _add(group, "mask", metavar="COL", help="true on the visible reply")
+    _add(group, "weight", metavar="COL", help="weight per position")
+    _add(group, "sequence-id", metavar="COL", help="a sequence is a stretch of equal ids")
+    _add(group, "by", action="append", metavar="COL", help=_BY)
+
+
+def add_counting(parser: argparse.ArgumentParser) -> None:
+    """Add the options that decide which tokens count, and how."""
+    group = parser.add_argument_group("counting")
+    _add(group, "ignore-index", type=int, metavar="LABEL", help="label left out (-100)")
+    _add(group, "shift", action="store_true", help="row t predicts the label of t + 1")
+    _add(group, "leading", type=int, metavar="N", help="hidden tokens before each reply")
+    _add(group, "trailing", type=int, metavar="N", help="hidden tokens after each reply")
+    _add(group, "on-short", choices=("raise", "count"), help="a reply that misses some of them")
+    _add(group, "valid-vocab", type=int, metavar="N", help="only the first N entries of a row")
+    _add(group, "vocab-mask", metavar="FILE.npy", help="booleans [V]: the entries allowed")
+
+
+def _add(group: argparse._ActionsContainer, name: str, **options: Any) -> None:
+    group.add_argument(f"--{name}", default=argparse.SUPPRESS, **options)
+
+
+def reading(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Take the arguments of `scan` out of the parsed ones."""
+    taken = {name: arguments.pop(name) for name in READER if name in arguments}
+    if "columns" in taken:
+        taken["columns"] = dict(taken["columns"])
+    return taken
+
+
+def counting(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn what is left into keywords; a vocabulary mask is read from its file."""
+    if "vocab_mask" not in arguments:
+        return dict(arguments)
+    return {**arguments, "vocab_mask": load_mask(arguments["vocab_mask"])}
+
+
+def load_mask(path: str) -> np.ndarray[Any, Any]:
+    """Read the booleans of a vocabulary mask; never a pickle."""
+    import numpy as np
+
+    try:
+        mask = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as damage:
+        message = f"vocab_mask: not a readable .npy file ({damage})"
+        raise CorruptInputError(message, path=path) from damage
+    if not isinstance(mask, np.ndarray):
+        raise ShapeError("vocab_mask: one array [V] is needed, got an archive", path=path)
+    return mask
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return list(_split(text))
+
+
+def _split(text: str) -> Iterator[tuple[str, str]]:
+    for item in text.split(","):
+        ours, equals, theirs = item.partition("=")
+        if not (ours and equals and theirs):
+            message = f"{item!r} is not of the form OURS=THEIRS"
+            raise argparse.ArgumentTypeError(message)
+        yield ours, theirs
+
+
+def command(
+    commands: Any, name: str, summary: str, epilog: str, run: Callable[[dict[str, Any]], int]
+) -> argparse.ArgumentParser:
+    """Add a command with its help; `run` gets the parsed arguments."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+_LABELS = "files of labels, paired with PATHS in order"
+_COLUMNS = "names of the columns: logits=x,labels=y"
+_BY = "figures per value of this column, again for more; 'file' is the file"

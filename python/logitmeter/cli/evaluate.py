@@ -1,0 +1,81 @@
+"""``logitmeter evaluate``: the figures of some files of logits."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from logitmeter._numbers import plural
+from logitmeter.cli import _flags
+from logitmeter.cli._outcome import Status, emit, note, on_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SUMMARY = "Loss, perplexity and accuracy of files of logits, in one read."
+_EPILOG = """\
+examples:
+  logitmeter evaluate dumps/*.arrow --trailing 2 --by task
+      files with columns logits, labels and mask; two hidden tokens end each reply
+  logitmeter evaluate logits.arrow --labels labels.arrow --shift
+      row t of the logits predicts the label of t + 1
+  logitmeter evaluate run.arrow --columns logits=scores,labels=ids --json > run.json
+      other names of columns; a line of JSON, null where a figure is not finite
+
+Losses are in nats. Several files are pooled into one result; --by file separates them.
+"""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = _flags.command(commands, "evaluate", _SUMMARY, _EPILOG, run)
+    _flags.add_inputs(parser)
+    _flags.add_data(parser)
+    _flags.add_counting(parser)
+    _add_scoring(parser)
+    _add_output(parser)
+
+
+def _add_scoring(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("scoring")
+    choices = ("raise", "omit", "propagate")
+    absent = argparse.SUPPRESS
+    group.add_argument("--nonfinite", choices=choices, default=absent, help="rows of nan or +inf")
+    group.add_argument(
+        "--on-empty", choices=("nan", "raise"), default=absent, help="what if nothing counts"
+    )
+    group.add_argument(
+        "--precision", choices=("fast", "exact"), default=absent, help="1e-6 or 1e-13"
+    )
+    group.add_argument("--threads", type=int, default=absent, metavar="N", help="of the processor")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--json", action="store_true", help="one line of JSON, not a table")
+    group.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=on_terminal(),
+        help="on stderr; by default on a terminal",
+    )
+
+
+def run(arguments: dict[str, Any]) -> int:
+    """Evaluate the files and print the report."""
+    import logitmeter as lm
+
+    paths, as_json = arguments.pop("paths"), arguments.pop("json")
+    _say_pooled(paths, arguments.get("by", ()))
+    source = lm.scan(paths, **_flags.reading(arguments))
+    report = lm.evaluate(source, **_flags.counting(arguments))
+    emit(report.to_json() if as_json else str(report))
+    return Status.DONE
+
+
+def _say_pooled(paths: list[str], by: Sequence[str]) -> None:
+    from logitmeter.sources.paths import expand
+
+    number = len(expand(paths))
+    if number > 1 and "file" not in by:
+        note(f"{plural(number, 'file')} pooled into one result; --by file separates them")
