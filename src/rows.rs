@@ -1,0 +1,246 @@
+//! The borrowed view of rows of logits, and the vocabulary that a row is scored over.
+
+use crate::element::Element;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Columns of one block: the unit of summation, of masks and of the rank's second look.
+pub const BLOCK: usize = 512;
+/// Lanes of the f32 paths, so words of a mask hold 16 columns.
+pub(crate) const LANES: usize = 16;
+/// Mask words of one block.
+pub(crate) const WORDS: usize = BLOCK / LANES;
+
+/// Rows of logits in memory that someone else owns: `[rows, columns]` of one element type.
+#[derive(Clone, Copy)]
+pub struct LogitRows<'a> {
+    element: Element,
+    bytes: &'a [u8],
+    columns: usize,
+    starts: Starts<'a>,
+}
+
+/// Where each row starts, in elements.
+#[derive(Clone, Copy)]
+pub enum Starts<'a> {
+    /// Rows follow each other.
+    Even,
+    /// Row i starts at the i-th offset; used where null rows take no room.
+    I32(&'a [i32]),
+    /// The same with 64-bit offsets.
+    I64(&'a [i64]),
+}
+
+impl<'a> LogitRows<'a> {
+    /// A view; `columns` is the length of every row.
+    #[must_use]
+    pub fn new(element: Element, bytes: &'a [u8], columns: usize, starts: Starts<'a>) -> Self {
+        Self { element, bytes, columns, starts }
+    }
+
+    /// The element type.
+    #[must_use]
+    pub fn element(&self) -> Element {
+        self.element
+    }
+
+    /// The bytes of the first `size` columns of row `index`; `None` where the row does not lie
+    /// wholly inside the buffer.
+    #[inline]
+    #[must_use]
+    pub fn row(&self, index: usize, size: usize) -> Option<&'a [u8]> {
+        let start = match self.starts {
+            Starts::Even => index.checked_mul(self.columns)?,
+            Starts::I32(offsets) => usize::try_from(*offsets.get(index)?).ok()?,
+            Starts::I64(offsets) => usize::try_from(*offsets.get(index)?).ok()?,
+        };
+        let width = self.element.size();
+        let from = start.checked_mul(width)?;
+        self.bytes.get(from..from.checked_add(size.min(self.columns) * width)?)
+    }
+}
+
+/// The entries of a row that have a probability: all of the first `size`, or those of a mask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vocab {
+    size: usize,
+    mask: Option<Mask>,
+}
+
+/// 16 columns a word, and what each block of 512 holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mask {
+    words: Vec<u16>,
+    blocks: Vec<BlockKind>,
+}
+
+/// What a block of columns holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BlockKind {
+    /// Every column is allowed.
+    Full,
+    /// None is: the block is skipped and not read.
+    Empty,
+    /// Some are.
+    Mixed,
+}
+
+impl Vocab {
+    /// The vocabulary of rows of `columns` logits, of which the first `valid` count and, of those,
+    /// the ones that `mask` (one bool a column) allows.
+    ///
+    /// # Errors
+    /// No column, `valid` beyond the row, a mask of another length, a mask that allows nothing.
+    pub fn new(columns: usize, valid: Option<usize>, mask: Option<&[bool]>) -> Result<Self> {
+        let size = valid.unwrap_or(columns);
+        if columns == 0 {
+            return Err(Error::new(ErrorKind::Shape, "the vocabulary is empty: logits have rows of length 0")
+                .wanted("at least one logit a row", "0"));
+        }
+        if columns > u32::MAX as usize {
+            return Err(Error::new(ErrorKind::Shape, format!("rows of {columns} logits are too long"))
+                .wanted("fewer than 2^32", columns.to_string()));
+        }
+        if size == 0 || size > columns {
+            return Err(Error::new(
+                ErrorKind::Settings,
+                format!("valid_vocab is {size}, but rows of logits have length {columns}"),
+            )
+            .wanted(format!("1 to {columns}"), size.to_string()));
+        }
+        let mask = mask.map(|allowed| Mask::new(allowed, columns, size)).transpose()?;
+        Ok(Self { size, mask: mask.flatten() })
+    }
+
+    /// Columns that are looked at: labels must be below it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether this entry has a probability.
+    #[inline]
+    #[must_use]
+    pub fn allows(&self, id: usize) -> bool {
+        id < self.size
+            && self
+                .mask
+                .as_ref()
+                .is_none_or(|m| m.words[id / LANES] >> (id % LANES) & 1 == 1)
+    }
+
+    /// Whether a mask leaves entries out.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.mask.is_some()
+    }
+
+    /// What block `index` holds.
+    #[inline]
+    pub(crate) fn block(&self, index: usize) -> BlockKind {
+        self.mask.as_ref().map_or(BlockKind::Full, |m| m.blocks[index])
+    }
+
+    /// The mask words of block `index`, absent columns cleared.
+    pub(crate) fn words(&self, index: usize) -> [u16; WORDS] {
+        let mut words = [0; WORDS];
+        let columns = (self.size - index * BLOCK).min(BLOCK);
+        match &self.mask {
+            Some(mask) => {
+                let from = &mask.words[index * WORDS..];
+                for (word, &source) in words.iter_mut().zip(from) {
+                    *word = source;
+                }
+            }
+            None => {
+                for (i, word) in words.iter_mut().enumerate() {
+                    *word = low_bits(columns.saturating_sub(i * LANES));
+                }
+            }
+        }
+        words
+    }
+}
+
+/// A word whose first `count` bits are set.
+const fn low_bits(count: usize) -> u16 {
+    if count >= LANES { u16::MAX } else { (1 << count) - 1 }
+}
+
+impl Mask {
+    /// `None` if everything is allowed: then there is nothing to mask.
+    fn new(allowed: &[bool], columns: usize, size: usize) -> Result<Option<Self>> {
+        if allowed.len() != columns && allowed.len() != size {
+            return Err(Error::new(
+                ErrorKind::Shape,
+                format!("vocab_mask has length {}, but rows of logits have length {columns}", allowed.len()),
+            )
+            .wanted(columns.to_string(), allowed.len().to_string()));
+        }
+        let allowed = &allowed[..size];
+        if !allowed.contains(&true) {
+            return Err(Error::new(ErrorKind::Settings, "vocab_mask allows no entry at all"));
+        }
+        if !allowed.contains(&false) {
+            return Ok(None);
+        }
+        let word = |chunk: &[bool]| {
+            chunk.iter().enumerate().fold(0, |word, (i, &bit)| word | u16::from(bit) << i)
+        };
+        Ok(Some(Self {
+            words: allowed.chunks(LANES).map(word).collect(),
+            blocks: allowed.chunks(BLOCK).map(BlockKind::of).collect(),
+        }))
+    }
+}
+
+impl BlockKind {
+    fn of(allowed: &[bool]) -> Self {
+        match (allowed.contains(&true), allowed.contains(&false)) {
+            (true, false) => Self::Full,
+            (true, true) => Self::Mixed,
+            (false, _) => Self::Empty,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_outside_the_buffer_are_none() {
+        let bytes = [0u8; 24];
+        let rows = LogitRows::new(Element::F32, &bytes, 3, Starts::Even);
+        assert_eq!(rows.row(1, 3).map(<[u8]>::len), Some(12));
+        assert_eq!(rows.row(1, 2).map(<[u8]>::len), Some(8));
+        assert_eq!(rows.row(2, 3), None);
+        assert_eq!(rows.row(usize::MAX, 3), None);
+        let offsets = [0, 0, 3, -1];
+        let rows = LogitRows::new(Element::F32, &bytes, 3, Starts::I32(&offsets));
+        assert!(rows.row(2, 3).is_some() && rows.row(3, 3).is_none());
+    }
+
+    #[test]
+    fn words_follow_the_mask_and_the_tail() -> Result<()> {
+        let plain = Vocab::new(530, None, None)?;
+        assert_eq!(plain.words(1)[..3], [u16::MAX, 3, 0]);
+        let mut allowed = vec![true; 530];
+        allowed[..512].fill(false);
+        allowed[513] = false;
+        let masked = Vocab::new(530, Some(520), Some(&allowed))?;
+        assert_eq!((masked.block(0), masked.block(1)), (BlockKind::Empty, BlockKind::Mixed));
+        assert_eq!(masked.words(1)[..2], [0xfd, 0]);
+        assert!(masked.allows(512) && !masked.allows(513) && !masked.allows(520));
+        Ok(())
+    }
+
+    #[test]
+    fn what_cannot_be_a_vocabulary() {
+        let kind = |r: Result<Vocab>| r.map_err(|e| e.kind()).err();
+        assert_eq!(kind(Vocab::new(0, None, None)), Some(ErrorKind::Shape));
+        assert_eq!(kind(Vocab::new(4, Some(5), None)), Some(ErrorKind::Settings));
+        assert_eq!(kind(Vocab::new(4, None, Some(&[true; 3]))), Some(ErrorKind::Shape));
+        assert_eq!(kind(Vocab::new(2, None, Some(&[false; 2]))), Some(ErrorKind::Settings));
+        assert_eq!(Vocab::new(2, None, Some(&[true; 2])), Vocab::new(2, None, None));
+    }
+}
