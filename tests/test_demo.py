@@ -23,6 +23,7 @@ model = importlib.import_module("model")
 table = importlib.import_module("table")
 text = importlib.import_module("text")
 vocabulary = importlib.import_module("vocabulary")
+sys.path.remove(str(DEMO))
 
 V = 41
 
