@@ -1,9 +1,12 @@
-"""Summaries built by hand, as the compiled core would hand them over."""
+"""Summaries built by hand, as the compiled core would hand them over, and reports of them."""
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
+
+from logitmeter.report import Report
 
 if TYPE_CHECKING:
     from logitmeter._core import CheckCounts, PartSummary, Summary, TripleSummary
@@ -25,7 +28,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def part(**changes: Any) -> PartSummary:
-    """A part of 58,409 tokens in 1,204 sequences."""
+    """Describe a part of 58,409 tokens in 1,204 sequences."""
     base: PartSummary = {
         "loss": 2.314719,
         "loss_stderr": 0.00209,
@@ -51,7 +54,7 @@ def part(**changes: Any) -> PartSummary:
 
 
 def unknown(**changes: Any) -> PartSummary:
-    """A part whose sequences are not known: no errors."""
+    """Describe a part whose sequences are not known: no errors."""
     none = (NAN, NAN)
     figures = {"loss_stderr": NAN, "accuracy_stderr": NAN, "sequence_accuracy": NAN}
     intervals = {"loss_ci": none, "perplexity_ci": none, "accuracy_ci": none}
@@ -59,7 +62,7 @@ def unknown(**changes: Any) -> PartSummary:
 
 
 def empty() -> PartSummary:
-    """A part without a token."""
+    """Describe a part without a token."""
     figures = ("loss", "perplexity", "accuracy", "accuracy_strict", "accuracy_optimistic", "mrr")
     zeros = ("num_tokens", "num_correct", "num_ties", "num_invalid")
     return unknown(
@@ -71,13 +74,13 @@ def empty() -> PartSummary:
 
 
 def triple(**changes: Any) -> TripleSummary:
-    """The whole, all of it visible."""
+    """Describe a whole, all of it visible."""
     base: TripleSummary = {"whole": part(), "visible": part(), "hidden": empty()}
     return base | changes  # type: ignore[return-value]
 
 
 def with_hidden() -> TripleSummary:
-    """The finding this project began with: hidden tokens are nearly certain."""
+    """Describe the finding this project began with: hidden tokens are nearly certain."""
     visible = part(num_tokens=56001, loss=2.4141, accuracy=0.51231)
     hidden = part(
         num_tokens=2408,
@@ -92,7 +95,7 @@ def with_hidden() -> TripleSummary:
 
 
 def summary(**changes: Any) -> Summary:
-    """A plain evaluation with a mask and sequence ids."""
+    """Describe a plain evaluation with a mask and sequence ids."""
     base: Summary = {
         "total": triple(),
         "groups": [],
@@ -132,7 +135,7 @@ def chat_summary(**changes: Any) -> Summary:
 
 
 def counts(**changes: Any) -> CheckCounts:
-    """What a check of 12 rows found."""
+    """Count as a check of 12 rows would."""
     base: CheckCounts = {
         "num_rows": 12,
         "num_visible": 3,
@@ -147,3 +150,61 @@ def counts(**changes: Any) -> CheckCounts:
         "warnings": [],
     }
     return base | changes  # type: ignore[return-value]
+
+
+HOSTILE = "</td><script>alert('x')</script>&\"\x1b[31m\u202e\n"
+
+
+def report(found: Summary | None = None) -> Report:
+    """Build the report of a summary."""
+    return Report._from_summary(found or summary())
+
+
+def nothing() -> Report:
+    """Build a report in which nothing counted."""
+    none = {"whole": empty(), "visible": empty(), "hidden": empty()}
+    return report(summary(total=none, num_runs=0, flags=["empty"]))
+
+
+def sequences_unknown() -> Report:
+    """Build a report without sequence ids."""
+    total = {"whole": unknown(), "visible": unknown(), "hidden": empty()}
+    return report(
+        summary(total=total, sequences_known=False, has_mask=False, flags=["no_sequences"])
+    )
+
+
+def infinite() -> Report:
+    """Build a report of an infinite loss."""
+    whole = unknown(loss=INF, perplexity=INF, num_sequences=1204)
+    return report(
+        summary(total=triple(whole=whole, visible=whole), flags=["infinite"], num_neginf_labels=1)
+    )
+
+
+def grouped(*keys: Any, by: tuple[str, ...] = ("task",)) -> Report:
+    """Build a report of groups with hidden tokens."""
+    groups = [(key if isinstance(key, tuple) else (key,), with_hidden()) for key in keys]
+    return report(chat_summary(by=list(by), groups=groups))
+
+
+REPORTS = {
+    "plain": report,
+    "chat": lambda: report(chat_summary()),
+    "nothing": nothing,
+    "sequences unknown": sequences_unknown,
+    "infinite": infinite,
+    "groups": lambda: grouped("math", "数学" * 60, None, "", HOSTILE),
+    "two columns": lambda: grouped(("a", 1), ("a", True), by=("task", "x" * 90)),
+    "huge": lambda: report(summary(total=triple(whole=part(loss=1e300, num_tokens=10**18)))),
+}
+
+
+def strict(text: str) -> dict[str, Any]:
+    """Read JSON as the standard has it: without nan and infinity."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    found: dict[str, Any] = json.loads(text, parse_constant=refuse)
+    return found

@@ -27,7 +27,8 @@ examples:
   logitmeter COMMAND --help
 
 exit status:
-  0 done, 1 check found a problem, 2 usage, 3 bad input, 4 run failed, 130 interrupted
+  0 done, 1 check found a problem, 2 usage, 3 bad input, 4 run failed,
+  130 interrupted
 """
 
 
@@ -88,7 +89,13 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    top.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    top.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="print the version and leave",
+    )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in (evaluate, check, versions):
         command.add_to(commands)

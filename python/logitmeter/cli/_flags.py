@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from logitmeter.exceptions import CorruptInputError, ShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
 
@@ -23,37 +23,55 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Add the paths and how they are read."""
     parser.add_argument("paths", nargs="+", metavar="PATHS", help="files or quoted globs")
     group = parser.add_argument_group("reading")
-    _add(group, "labels", nargs="+", action="extend", metavar="PATHS", help=_LABELS)
-    _add(group, "columns", type=_pairs, action="extend", metavar="OURS=THEIRS,...", help=_COLUMNS)
-    _add(group, "dtype", help="element type of 16-bit integers: bfloat16 or float16")
-    _add(group, "null-labels", choices=("raise", "ignore"), help="what a null label means")
-    _add(group, "memory-map", action="store_true", help="map files that will not shrink")
-    _add(group, "join-files", action="store_true", help="sequences may go on in the next file")
-    _add(group, "limit", type=int, metavar="N", help="read the first N rows only")
+    add_flag(group, "labels", nargs="+", action="extend", metavar="PATHS", help=_LABELS)
+    add_flag(
+        group, "columns", type=_pairs, action="extend", metavar="OURS=THEIRS,...", help=_COLUMNS
+    )
+    add_flag(group, "dtype", help="element type of 16-bit integers: bfloat16 or float16")
+    add_flag(
+        group,
+        "null-labels",
+        choices=("raise", "ignore"),
+        help="a null label is an error, or left out",
+    )
+    add_flag(group, "memory-map", action="store_true", help="map the files, which must not shrink")
+    add_flag(group, "join-files", action="store_true", help="sequences may go on in the next file")
+    add_flag(group, "limit", type=int, metavar="N", help="read the first N rows only")
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the columns that say what each row is."""
     group = parser.add_argument_group("columns of the data")
-    _add(group, "mask", metavar="COL", help="true on the visible reply")
-    _add(group, "weight", metavar="COL", help="weight per position")
-    _add(group, "sequence-id", metavar="COL", help="a sequence is a stretch of equal ids")
-    _add(group, "by", action="append", metavar="COL", help=_BY)
+    add_flag(group, "mask", metavar="COL", help="true on the visible reply")
+    add_flag(group, "weight", metavar="COL", help="weight per position")
+    add_flag(group, "sequence-id", metavar="COL", help="a sequence is a stretch of equal ids")
+    add_flag(group, "by", action="append", metavar="COL", help=_BY)
 
 
 def add_counting(parser: argparse.ArgumentParser) -> None:
     """Add the options that decide which tokens count, and how."""
     group = parser.add_argument_group("counting")
-    _add(group, "ignore-index", type=int, metavar="LABEL", help="label left out (-100)")
-    _add(group, "shift", action="store_true", help="row t predicts the label of t + 1")
-    _add(group, "leading", type=int, metavar="N", help="hidden tokens before each reply")
-    _add(group, "trailing", type=int, metavar="N", help="hidden tokens after each reply")
-    _add(group, "on-short", choices=("raise", "count"), help="a reply that misses some of them")
-    _add(group, "valid-vocab", type=int, metavar="N", help="only the first N entries of a row")
-    _add(group, "vocab-mask", metavar="FILE.npy", help="booleans [V]: the entries allowed")
+    add_flag(
+        group,
+        "ignore-index",
+        type=int,
+        metavar="LABEL",
+        help="the label to leave out (default: -100)",
+    )
+    add_flag(group, "shift", action="store_true", help="row t predicts the label of t + 1")
+    add_flag(group, "leading", type=int, metavar="N", help="hidden tokens before each reply")
+    add_flag(group, "trailing", type=int, metavar="N", help="hidden tokens after each reply")
+    add_flag(
+        group,
+        "on-short",
+        choices=("raise", "count"),
+        help="raise for a reply that misses some, or count",
+    )
+    add_flag(group, "valid-vocab", type=int, metavar="N", help="only the first N entries of a row")
+    add_flag(group, "vocab-mask", metavar="FILE.npy", help="booleans [V]: the entries allowed")
 
 
-def _add(group: argparse._ActionsContainer, name: str, **options: Any) -> None:
+def add_flag(group: argparse._ActionsContainer, name: str, **options: Any) -> None:
     group.add_argument(f"--{name}", default=argparse.SUPPRESS, **options)
 
 
@@ -86,17 +104,16 @@ def load_mask(path: str) -> np.ndarray[Any, Any]:
     return mask
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
-    return list(_split(text))
+def _pairs(text: str) -> list[tuple[str, str | None]]:
+    return [_pair(item) for item in text.split(",")]
 
 
-def _split(text: str) -> Iterator[tuple[str, str]]:
-    for item in text.split(","):
-        ours, equals, theirs = item.partition("=")
-        if not (ours and equals and theirs):
-            message = f"{item!r} is not of the form OURS=THEIRS"
-            raise argparse.ArgumentTypeError(message)
-        yield ours, theirs
+def _pair(item: str) -> tuple[str, str | None]:
+    ours, equals, theirs = item.partition("=")
+    if not (ours and equals):
+        message = f"{item!r} is not of the form OURS=THEIRS"
+        raise argparse.ArgumentTypeError(message)
+    return ours, theirs or None
 
 
 def command(
@@ -116,5 +133,5 @@ def command(
 
 
 _LABELS = "files of labels, paired with PATHS in order"
-_COLUMNS = "names of the columns: logits=x,labels=y"
+_COLUMNS = "names of the columns: logits=x,labels=y; mask= leaves one unused"
 _BY = "figures per value of this column, again for more; 'file' is the file"

@@ -61,6 +61,8 @@ def exit_status(command: Callable[[], int]) -> int:
 
 def _failed(caught: BaseException) -> Status:
     error(_message(caught))
+    for remark in getattr(caught, "__notes__", ()):
+        note(remark)
     if sys.flags.dev_mode:
         traceback.print_exception(caught)
     _tell_partial(caught)

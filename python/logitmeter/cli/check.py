@@ -7,7 +7,7 @@ from typing import Any
 from logitmeter.cli import _flags
 from logitmeter.cli._outcome import Status, emit
 
-_SUMMARY = "Check labels and selection without reading logits; status 1 if there is a problem."
+_SUMMARY = "Check labels and selection without reading logits; status 1: a problem."
 _EPILOG = """\
 examples:
   logitmeter check dumps/*.arrow --trailing 2

@@ -16,13 +16,14 @@ _SUMMARY = "Loss, perplexity and accuracy of files of logits, in one read."
 _EPILOG = """\
 examples:
   logitmeter evaluate dumps/*.arrow --trailing 2 --by task
-      files with columns logits, labels and mask; two hidden tokens end each reply
+      columns logits, labels and mask; two hidden tokens end each reply
   logitmeter evaluate logits.arrow --labels labels.arrow --shift
       row t of the logits predicts the label of t + 1
-  logitmeter evaluate run.arrow --columns logits=scores,labels=ids --json > run.json
-      other names of columns; a line of JSON, null where a figure is not finite
+  logitmeter evaluate run.arrow --columns logits=x,labels=y --json > run.json
+      other names of columns; JSON, null where a figure is not finite
 
-Losses are in nats. Several files are pooled into one result; --by file separates them.
+Losses are in nats. Several files are pooled into one result; --by file
+separates them.
 """
 
 
@@ -38,16 +39,11 @@ def add_to(commands: Any) -> None:
 
 def _add_scoring(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("scoring")
-    choices = ("raise", "omit", "propagate")
-    absent = argparse.SUPPRESS
-    group.add_argument("--nonfinite", choices=choices, default=absent, help="rows of nan or +inf")
-    group.add_argument(
-        "--on-empty", choices=("nan", "raise"), default=absent, help="what if nothing counts"
-    )
-    group.add_argument(
-        "--precision", choices=("fast", "exact"), default=absent, help="1e-6 or 1e-13"
-    )
-    group.add_argument("--threads", type=int, default=absent, metavar="N", help="of the processor")
+    add = _flags.add_flag
+    add(group, "nonfinite", choices=("raise", "omit", "propagate"), help="rows of nan or +inf")
+    add(group, "on-empty", choices=("nan", "raise"), help="the result if nothing counts")
+    add(group, "precision", choices=("fast", "exact"), help="loss within 1e-6 or 1e-13 (relative)")
+    add(group, "threads", type=int, metavar="N", help="default: all that this process may use")
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -66,16 +62,13 @@ def run(arguments: dict[str, Any]) -> int:
     import logitmeter as lm
 
     paths, as_json = arguments.pop("paths"), arguments.pop("json")
-    _say_pooled(paths, arguments.get("by", ()))
     source = lm.scan(paths, **_flags.reading(arguments))
+    _say_pooled(source.num_files, arguments.get("by", ()))
     report = lm.evaluate(source, **_flags.counting(arguments))
     emit(report.to_json() if as_json else str(report))
     return Status.DONE
 
 
-def _say_pooled(paths: list[str], by: Sequence[str]) -> None:
-    from logitmeter.sources.paths import expand
-
-    number = len(expand(paths))
-    if number > 1 and "file" not in by:
-        note(f"{plural(number, 'file')} pooled into one result; --by file separates them")
+def _say_pooled(files: int | None, by: Sequence[str]) -> None:
+    if files is not None and files > 1 and "file" not in by:
+        note(f"{plural(files, 'file')} pooled into one result; --by file separates them")
