@@ -1,0 +1,70 @@
+"""Batch LLM metrics over huge logit arrays: exact, streaming, at the speed of memory.
+
+Everything is loaded at first use, so that ``import logitmeter`` loads nothing but itself.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from logitmeter import exceptions
+    from logitmeter.meter import Meter
+    from logitmeter.metrics import (
+        check,
+        evaluate,
+        log_softmax,
+        sequence_scores,
+        token_scores,
+        top_k,
+    )
+    from logitmeter.report import Check, Report
+    from logitmeter.scores import Scores, TokenScores
+    from logitmeter.sources import Source, scan
+    from logitmeter.versions import show_versions
+
+__all__ = [
+    "Check",
+    "Meter",
+    "Report",
+    "Scores",
+    "Source",
+    "TokenScores",
+    "check",
+    "evaluate",
+    "exceptions",
+    "log_softmax",
+    "scan",
+    "sequence_scores",
+    "show_versions",
+    "token_scores",
+    "top_k",
+]
+
+_HOMES = {
+    "meter": ("Meter",),
+    "metrics": (
+        "check",
+        "evaluate",
+        "log_softmax",
+        "sequence_scores",
+        "token_scores",
+        "top_k",
+    ),
+    "report": ("Check", "Report"),
+    "scores": ("Scores", "TokenScores"),
+    "sources": ("Source", "scan"),
+    "versions": ("show_versions",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"exceptions", *_HOMES}:
+        return import_module(f"{__name__}.{name}")
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,116 @@
+"""Runs of the core over a feed: labels first where that costs nothing, then rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from logitmeter import _core
+from logitmeter.border import check_labels, checked_first, named_errors, require_data
+from logitmeter.exceptions import LabelError, LogitmeterError, NonFiniteError
+from logitmeter.notices import warn_all
+from logitmeter.progress import showing
+from logitmeter.report import Check, Report
+from logitmeter.threads import num_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from logitmeter._core import CheckCounts, Settings
+    from logitmeter.progress import Progress
+    from logitmeter.sources.feed import Feed
+
+__all__ = ["checked", "evaluated", "reading", "update"]
+
+T = TypeVar("T")
+
+
+def evaluated(
+    feed: Feed,
+    settings: Settings,
+    threads: int | None,
+    progress: bool | Progress,  # noqa: FBT001 - as the option is spelt
+) -> Report:
+    """Give the report of all of a feed; warnings are issued."""
+    meter = _core.Meter(settings)
+    update(meter, feed, threads=threads, progress=progress)
+    warn_all(meter.warnings())
+    return Report._from_summary(meter.summary())  # noqa: SLF001 - made for this
+
+
+def update(
+    meter: _core.Meter,
+    feed: Feed,
+    *,
+    threads: int | None = None,
+    final: bool = True,
+    progress: bool | Progress = False,
+) -> None:
+    """Read a feed into a meter. Labels are looked at first, unless earlier ones go before them."""
+    require_data(feed, meter.settings)
+    alone = final and not meter.is_open
+    counts = checked_first(feed, meter.settings) if alone else None
+    num_rows = feed.num_rows if counts is None else counts["num_rows"]
+    with showing(progress, num_rows, feed.num_bytes) as shown, named_errors(feed):
+        meter.update(
+            feed,
+            null_labels=feed.null_labels,
+            final=final,
+            progress=shown,
+            **reading(feed, threads),
+        )
+
+
+def checked(
+    feed: Feed, settings: Settings, sample: tuple[Feed, Settings] | None, num_files: int | None
+) -> Check:
+    """Give what is found in the labels of a feed, and in the logits of a sample of it."""
+    require_data(feed, settings)
+    problems: list[LogitmeterError] = []
+    counts = _caught(problems, lambda: check_labels(feed, settings))
+    warnings = _caught(problems, lambda: sampled(*sample)) if sample else None
+    if counts is not None:
+        counts["warnings"] = [*counts["warnings"], *(warnings or [])]
+    return Check._from_counts(  # noqa: SLF001 - made for this
+        counts,
+        problems=dict.fromkeys(map(_problem, problems)),
+        rows=_rows(feed, counts),
+        vocab_size=feed.stated_vocab,
+        element=feed.element,
+        bytes=feed.num_bytes,
+        files=num_files,
+    )
+
+
+def reading(feed: Feed, threads: int | None) -> dict[str, Any]:
+    """Give the arguments that every function of the core takes of a feed."""
+    return {
+        "columns": feed.columns,
+        "dtype": feed.dtype,
+        "threads": num_threads(threads),
+        "read_ahead": feed.read_ahead,
+    }
+
+
+def _caught(problems: list[LogitmeterError], look: Callable[[], T]) -> T | None:
+    """Give what a look finds; what has a position and is wrong there becomes a problem."""
+    try:
+        return look()
+    except (LabelError, NonFiniteError) as error:
+        problems.append(error)
+        return None
+
+
+def sampled(feed: Feed, settings: Settings) -> list[tuple[str, str]]:
+    """Score some rows: the warnings that they give."""
+    meter = _core.Meter(settings)
+    with named_errors(feed):
+        meter.update(feed, null_labels=feed.null_labels, **reading(feed, None))
+    return [found for found in meter.warnings() if found[0] != "NothingCountedWarning"]
+
+
+def _problem(error: LogitmeterError) -> tuple[str, str, int | None, str | None]:
+    return type(error).__name__, str(error.args[0]), error.position, error.path
+
+
+def _rows(feed: Feed, counts: CheckCounts | None) -> int | None:
+    return feed.num_rows if counts is None else counts["num_rows"]

@@ -1,0 +1,184 @@
+"""Everything that people have, as one thing: a stream of Arrow batches.
+
+`open_source` picks the reader: by what an object offers, and of files by their first bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from logitmeter.arguments import one_of, whole
+from logitmeter.exceptions import DTypeError, SettingsError
+from logitmeter.sources.dtypes import element_name
+from logitmeter.sources.files import Files
+from logitmeter.sources.ipc import IpcFile
+from logitmeter.sources.memory_arrow import arrow_reader
+from logitmeter.sources.memory_numpy import Dense, refuse_masked
+from logitmeter.sources.memory_torch import is_tensor, rows_of
+from logitmeter.sources.paths import expand, is_paths
+from logitmeter.sources.roles import check_given
+from logitmeter.sources.source import Data, LabelFiles, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logitmeter.sources.base import Reader
+    from logitmeter.sources.paths import PathsLike
+
+__all__ = ["Data", "Source", "SourceLike", "data_of", "open_source", "scan"]
+
+SourceLike: TypeAlias = Any
+"""A `Source`, paths, an array ``[N, V]`` or ``[B, T, V]``, or an Arrow object."""
+ACCEPTED = (
+    "paths, an array [N, V] or [B, T, V] (NumPy, torch, jax, ...), or an Arrow object "
+    "(pyarrow, polars, DuckDB, ...)"
+)
+
+
+def scan(
+    source: SourceLike,
+    *,
+    labels: Any = None,
+    columns: Mapping[str, str | None] | None = None,
+    dtype: Any = None,
+    values: Literal["logits"] = "logits",
+    null_labels: Literal["raise", "ignore"] = "raise",
+    memory_map: bool = False,
+    limit: int | None = None,
+    join_files: bool = False,
+    filesystem: Any = None,
+) -> Source:
+    """Name an input and say how it is read; nothing is read yet.
+
+    A bare path or object given to any function of this package means ``scan(it)``.
+
+    Parameters
+    ----------
+    source
+        Arrow IPC files (a path, a list of paths, a glob, a directory; several are pooled, globs
+        and directories in byte order), an array of logits ``[N, V]`` or ``[B, T, V]`` (NumPy,
+        ``ml_dtypes.bfloat16``, torch, jax, anything with ``__array__`` or ``__dlpack__``), or
+        anything with ``__arrow_c_stream__`` or ``__arrow_c_array__`` (pyarrow, polars, DuckDB).
+    labels
+        Integers ``[N]`` or ``[B, T]``, or files of labels, paired with those of `source` in order.
+    columns
+        Our names to those of the source: ``{"labels": "input_ids"}``; None leaves one unused.
+        Ours are logits, labels (also found as label), mask, weight and sequence_id.
+    dtype
+        The element type, where the input cannot say it: ``"bf16"`` for 16-bit integers.
+    values
+        The kind of value; only ``"logits"`` so far.
+    null_labels
+        ``"raise"``, or ``"ignore"``: a null label is as `ignore_index`.
+    memory_map
+        Map files instead of reading them: no copy, but a file that shrinks kills the process.
+    limit
+        Read the first rows only.
+    join_files
+        Sequences go on from one file to the next, which otherwise ends them.
+    filesystem
+        Only the local one so far.
+
+    Returns
+    -------
+    Source
+        Readable again where the input is; an Arrow stream of all its columns itself.
+
+    Raises
+    ------
+    FileNotFoundError
+        A path that does not exist, a glob that matches nothing, a directory without files.
+    CorruptInputError
+        A file of no known format, or a torch pickle; the message says what to do.
+    DTypeError
+        An object or element type that cannot be read, or that must be stated.
+    ShapeError
+        An array that is neither ``[N, V]`` nor ``[B, T, V]``, or without a vocabulary.
+    SettingsError
+        An option that is not known or not supported so far.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import logitmeter as lm
+    >>> bits = np.array([[0x3F80, 0x0000]], np.uint16)  # bfloat16: 1.0, 0.0
+    >>> source = lm.scan(bits, labels=np.array([0]), dtype="bf16")
+    >>> round(lm.evaluate(source).loss, 6)
+    0.313262
+    """
+    one_of("values", values, ("logits",))
+    one_of("null_labels", null_labels, ("raise", "ignore"))
+    _check_filesystem(filesystem)
+    element = element_name(dtype)
+    if isinstance(source, Source):
+        raise SettingsError("scan takes an input, and this is a Source already")
+    reader, files = _reader(source, element, memory_map=memory_map, join_files=join_files)
+    return Source(
+        reader,
+        columns=check_given(columns),
+        data=Data(labels=_label_files(labels, memory_map=memory_map)),
+        dtype=None if isinstance(reader, Dense) else element,
+        null_labels=null_labels,
+        limit=None if limit is None else whole("limit", limit, 0),
+        num_files=files,
+    )
+
+
+def open_source(thing: SourceLike) -> Source:
+    """Give the source itself, or ``scan`` of anything else."""
+    return thing if isinstance(thing, Source) else scan(thing)
+
+
+def data_of(labels: Any, mask: Any, weight: Any, sequence_id: Any, by: Any) -> Data:
+    """Give what a call says of each row; here a lone string is a column of the source."""
+    if not isinstance(labels, str):
+        labels = _label_files(labels, memory_map=False)
+    return Data(labels, mask, weight, sequence_id, by)
+
+
+def _reader(
+    thing: Any, element: str | None, *, memory_map: bool, join_files: bool
+) -> tuple[Reader, int | None]:
+    """Give the reader for this kind of input, and how many files it has."""
+    if is_paths(thing):
+        files = _ipc_files(thing, memory_map=memory_map)
+        return Files(files, join=join_files), len(files)
+    refuse_masked(thing, "logits")
+    if is_tensor(thing):
+        return Dense(rows_of(thing, element)), None
+    reader = arrow_reader(thing)
+    if reader is None:
+        _check_is_array(thing)
+        reader = Dense(rows_of(thing, element))
+    return reader, None
+
+
+def _ipc_files(paths: PathsLike, *, memory_map: bool) -> list[IpcFile]:
+    return [IpcFile(path, memory_map=memory_map) for path in expand(paths)]
+
+
+def _label_files(labels: Any, *, memory_map: bool) -> Any:
+    """Labels as they are, unless they are paths."""
+    if not is_paths(labels):
+        return labels
+    return LabelFiles([*_ipc_files(labels, memory_map=memory_map)])
+
+
+def _check_is_array(thing: Any) -> None:
+    if hasattr(thing, "__array__") or hasattr(thing, "__dlpack__"):
+        return
+    name = f"{type(thing).__module__}.{type(thing).__qualname__}"
+    message = f"a {name} cannot be read as logits"
+    if name.startswith("pyarrow._dataset."):
+        message = f"a {name} hands out no stream: pass dataset.scanner(batch_size=...).to_reader()"
+    raise DTypeError(message, expected=ACCEPTED, got=name)
+
+
+def _check_filesystem(filesystem: Any) -> None:
+    kinds = {kind.__name__ for kind in type(filesystem).__mro__}
+    if filesystem is not None and "LocalFileSystem" not in kinds:
+        raise SettingsError(
+            "filesystem: only the local file system is supported so far",
+            expected="None",
+            got=type(filesystem).__name__,
+        )

@@ -1,0 +1,174 @@
+"""What the core is given: one Arrow stream, and which of its columns plays which part.
+
+An error raised while the stream is read crosses to the core as text only; it is kept here in
+``error``, so that the caller can raise the original.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+
+from logitmeter.exceptions import SettingsError
+from logitmeter.sources.vocab import row_bytes, vocab_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from logitmeter._core import Columns
+    from logitmeter.sources.base import Block, Reader
+
+__all__ = ["Feed"]
+
+
+class Feed:
+    """A reader bound to its columns, ready to be read from its start.
+
+    Attributes
+    ----------
+    columns
+        For the core; every part is stated, None where it is not used.
+    dtype
+        The element type, where it was stated or the Arrow type cannot say it.
+    error
+        What went wrong while the stream was read, if anything.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        columns: Columns,
+        *,
+        dtype: str | None = None,
+        null_labels: Literal["raise", "ignore"] = "raise",
+    ) -> None:
+        self.reader = reader
+        self.columns = columns
+        self.dtype = dtype
+        self.null_labels = null_labels
+        self.error: BaseException | None = None
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Hand out the stream, from the start of the input."""
+        stream: object = self.batches().__arrow_c_stream__(requested_schema)
+        return stream
+
+    def batches(self) -> pa.RecordBatchReader:
+        """Give the same for pyarrow."""
+        return pa.RecordBatchReader.from_batches(self.schema, self._kept())
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that are read."""
+        names = self.names
+        return pa.schema([field for field in self.reader.schema if field.name in names])
+
+    @property
+    def names(self) -> set[str]:
+        """The columns that are read, by name."""
+        return set(_names(self.columns))
+
+    def without_logits(self) -> Feed:
+        """Give the same rows, of all columns but the logits."""
+        columns = self.columns.copy()
+        columns.pop("logits", None)
+        return Feed(self.reader, columns, null_labels=self.null_labels)
+
+    def of_logits(self) -> Feed:
+        """Give the same rows, of the logits and the mask alone."""
+        columns: Columns = {"logits": self.columns["logits"], "mask": self.columns["mask"]}
+        columns |= {"labels": None, "weight": None, "sequence_id": None, "scope": None}
+        return Feed(self.reader, columns, dtype=self.dtype)
+
+    @property
+    def read_ahead(self) -> bool:
+        """Whether blocks take time to come."""
+        return self.reader.facts.waits
+
+    @property
+    def labels_first(self) -> bool:
+        """Whether all but the logits can be checked before a logit is read."""
+        return self.reader.facts.labels_apart and self.stated_vocab is not None
+
+    @property
+    def num_rows(self) -> int | None:
+        """Positions, if known."""
+        return self.reader.facts.num_rows
+
+    @property
+    def num_bytes(self) -> int | None:
+        """Bytes of logits, if known; of files, their size."""
+        size = row_bytes(self._logits_type)
+        if self.num_rows is None or size is None:
+            return self.reader.facts.num_bytes
+        return self.num_rows * size
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of the labels, if known."""
+        return self.reader.facts.shape
+
+    @property
+    def stated_vocab(self) -> int | None:
+        """The length of a row, if its type states it."""
+        return vocab_of(self._logits_type)
+
+    @property
+    def vocab_size(self) -> int:
+        """The length of a row; where only the rows tell, the first one is looked at."""
+        return self.stated_vocab or self._peeked_vocab()
+
+    @property
+    def element(self) -> str:
+        """The element type of the logits, as NumPy names it."""
+        if self.dtype is not None:
+            return self.dtype
+        kind = self._logits_type
+        while hasattr(kind, "value_type") or hasattr(kind, "storage_type"):
+            kind = getattr(kind, "storage_type", None) or kind.value_type
+        return {"halffloat": "float16", "float": "float32", "double": "float64"}.get(
+            str(kind), str(kind)
+        )
+
+    def locate(self, position: int) -> tuple[str, int] | None:
+        """Give the file of this position, and the row in it."""
+        return self.reader.locate(position)
+
+    @property
+    def _logits_type(self) -> Any:
+        return self.reader.schema.field(self.columns["logits"]).type
+
+    def _peeked_vocab(self) -> int:
+        if not self.reader.facts.read_again:
+            raise SettingsError(
+                "the length of a row is not known before the reader is read; "
+                "give logits as FixedSizeList, or a table instead of a reader"
+            )
+        name = self.columns["logits"]
+        blocks = self.reader.blocks({name})
+        lengths = (len(row) for block in blocks for row in block.columns[name] if row.is_valid)
+        return next(lengths, 1)
+
+    def _kept(self) -> Iterator[pa.RecordBatch]:
+        """Give the batches; an error is kept before it crosses the border."""
+        schema = self.schema
+        try:
+            for block in self.reader.blocks(self.names):
+                yield _batch(block, schema)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+def _names(columns: Columns) -> Iterator[str]:
+    parts = ("logits", "labels", "mask", "weight", "sequence_id", "scope")
+    yield from (name for part in parts if isinstance(name := columns.get(part), str))
+    yield from columns.get("by", ())
+    yield from columns.get("keep", ())
+
+
+def _batch(block: Block, schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([block.columns[name] for name in schema.names], schema=schema)

@@ -1,0 +1,70 @@
+"""Which column plays which part: what the caller says, else the canonical names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from logitmeter.exceptions import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from logitmeter._core import Columns
+    from logitmeter.sources.base import Facts
+
+__all__ = ["PARTS", "check_given", "resolve"]
+
+PARTS = ("logits", "labels", "mask", "weight", "sequence_id")
+ALIASES = {"labels": ("labels", "label")}
+
+
+def check_given(given: Mapping[str, str | None] | None) -> dict[str, str | None]:
+    """Give the mapping of our names to theirs, if its keys are ours."""
+    unknown = sorted(set(given or {}) - set(PARTS))
+    if unknown:
+        raise SettingsError(
+            f"columns maps our names to those of the source, and {unknown[0]!r} is none of ours",
+            expected=", ".join(PARTS),
+            got=unknown[0],
+        )
+    return dict(given or {})
+
+
+def resolve(
+    given: Mapping[str, str | None],
+    present: Sequence[str],
+    facts: Facts,
+    *,
+    by: Sequence[str] = (),
+    keep: Sequence[str] = (),
+) -> Columns:
+    """Every part with the column that plays it, or None."""
+    parts = {part: given[part] if part in given else _canonical(part, present) for part in PARTS}
+    if parts["sequence_id"] is None and given.get("sequence_id", "") is not None:
+        parts["sequence_id"] = facts.sequence
+    logits = parts["logits"]
+    if logits is None:
+        raise _missing("logits", present, "; name it with columns={'logits': ...}")
+    for name in (*parts.values(), *by, *keep):
+        if name is not None and name not in present:
+            raise _missing(name, present)
+    return {
+        "logits": logits,
+        "labels": parts["labels"],
+        "mask": parts["mask"],
+        "weight": parts["weight"],
+        "sequence_id": parts["sequence_id"],
+        "scope": facts.scope,
+        "by": list(by),
+        "keep": list(keep),
+    }
+
+
+def _canonical(part: str, present: Sequence[str]) -> str | None:
+    return next((name for name in ALIASES.get(part, (part,)) if name in present), None)
+
+
+def _missing(name: str, present: Sequence[str], more: str = "") -> SettingsError:
+    shown = ", ".join(name for name in present if not name.startswith("__"))
+    message = f"no column {name!r}; the source has: {shown}{more}"
+    return SettingsError(message, expected=name, got=shown)

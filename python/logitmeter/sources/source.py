@@ -1,0 +1,222 @@
+"""`Source`: an input and how to read it, before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
+
+from logitmeter.exceptions import SettingsError, ShapeError
+from logitmeter.sources.align import Columns, Paired
+from logitmeter.sources.feed import Feed
+from logitmeter.sources.files import FILE, File, Files
+from logitmeter.sources.limit import Limited
+from logitmeter.sources.memory_numpy import Dense
+from logitmeter.sources.roles import PARTS, resolve
+from logitmeter.sources.sides import Layout, column_of, shape_of
+from logitmeter.sources.vocab import vocab_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pyarrow as pa
+
+    from logitmeter.sources.base import Reader
+
+__all__ = ["Data", "LabelFiles", "Source"]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFiles:
+    """Labels that lie in files of their own, in the order of the logits."""
+
+    files: list[File]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a call says of each row: arrays, or names of columns of the source."""
+
+    labels: Any = None
+    mask: Any = None
+    weight: Any = None
+    sequence_id: Any = None
+    by: Any = None
+
+    def over(self, other: Data) -> Data:
+        """Both together; what is given twice is an error."""
+        for role in Data.__slots__:
+            if getattr(self, role) is not None and getattr(other, role) is not None:
+                raise SettingsError(f"{role} is given twice: to scan and to the call")
+        return Data(
+            *(_either(getattr(self, role), getattr(other, role)) for role in Data.__slots__)
+        )
+
+    def arrays(self) -> dict[str, Any]:
+        """Give the parts that are arrays."""
+        return {part: data for part in PARTS[1:] if _is_array(data := getattr(self, part))}
+
+    def named(self) -> dict[str, str | None]:
+        """Give the parts that are columns of the source."""
+        return {part: data for part in PARTS[1:] if isinstance(data := getattr(self, part), str)}
+
+    def groups(self) -> dict[str, Any]:
+        """Give the groups that are arrays."""
+        return dict(self.by) if isinstance(self.by, Mapping) else {}
+
+    def group_names(self) -> list[str]:
+        """Give the names of all groups."""
+        if isinstance(self.by, str):
+            return [self.by]
+        names = list(self.by or ())
+        if not all(isinstance(name, str) for name in names):
+            raise SettingsError(
+                "by takes names of columns, or {name: array}", expected="names", got=repr(names)
+            )
+        return names
+
+
+class Source:
+    """A lazy input, made by `scan`; it is read anew by each call that is given it.
+
+    It is an Arrow stream itself: ``pa.table(source)`` gives all its columns.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        columns: Mapping[str, str | None],
+        data: Data,
+        dtype: str | None = None,
+        null_labels: Literal["raise", "ignore"] = "raise",
+        limit: int | None = None,
+        num_files: int | None = None,
+    ) -> None:
+        self._reader = reader
+        self._columns = dict(columns)
+        self._data = data
+        self._dtype = dtype
+        self._null_labels = null_labels
+        self._limit = limit
+        self.num_files = num_files
+
+    def __repr__(self) -> str:
+        files = f" of {self.num_files} files" if self.num_files else ""
+        limit = "" if self._limit is None else f", the first {self._limit:,} rows"
+        return f"<logitmeter.Source{files}: {', '.join(self.column_names)}{limit}>"
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns that there are."""
+        return [name for name in self._reader.schema.names if not name.startswith("__")]
+
+    @property
+    def array_shape(self) -> tuple[int, ...] | None:
+        """The shape of an array of logits; None for what has none."""
+        if not isinstance(self._reader, Dense):
+            return None
+        shape = self._reader.rows.shape
+        if self._limit is None or prod(shape[:-1]) <= self._limit:
+            return shape
+        return (self._limit, shape[-1])
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Hand out all columns, logits among them, from the start of the input."""
+        return self.feed(keep=self.column_names).__arrow_c_stream__(requested_schema)
+
+    def limited(self, rows: int) -> Source:
+        """Give the same, of which no more than so many rows are read."""
+        limit = rows if self._limit is None else min(rows, self._limit)
+        return Source(
+            self._reader,
+            columns=self._columns,
+            data=self._data,
+            dtype=self._dtype,
+            null_labels=self._null_labels,
+            limit=limit,
+            num_files=self.num_files,
+        )
+
+    def feed(
+        self, data: Data | None = None, *, shift: bool = False, keep: Sequence[str] = ()
+    ) -> Feed:
+        """Give the stream for one call, with its data beside the logits."""
+        data = self._data.over(data or Data())
+        reader = self._joined(data, shift=shift)
+        names = self._columns | data.named()
+        reader, added = self._with_arrays(reader, data, self._layout(reader))
+        if self._limit is not None:
+            reader = Limited(reader, self._limit)
+        by = data.group_names()
+        columns = resolve(names | added, reader.schema.names, reader.facts, by=by, keep=keep)
+        element = self._dtype or reader.element(columns["logits"])
+        return Feed(reader, columns, dtype=element, null_labels=self._null_labels)
+
+    def _joined(self, data: Data, *, shift: bool) -> Reader:
+        """Give the reader with what its labels bring: files beside it, or a row more for each b."""
+        if isinstance(data.labels, LabelFiles):
+            files = data.labels.files
+            if isinstance(self._reader, Files):
+                return self._reader.paired(files)
+            return Paired(self._reader, Files(files, join=True), "the files of labels")
+        if isinstance(self._reader, Dense) and shift and _one_more(self._reader, data.labels):
+            return Dense(self._reader.rows, padded=True)
+        return self._reader
+
+    def _layout(self, reader: Reader) -> Layout:
+        shape = reader.rows.shape if isinstance(reader, Dense) else None
+        name = self._columns.get("logits") or "logits"
+        kind = reader.schema.field(name).type if name in reader.schema.names else None
+        return Layout(shape, vocab_of(kind), reader.facts.shape, self._limit)
+
+    def _with_arrays(
+        self, reader: Reader, data: Data, layout: Layout
+    ) -> tuple[Reader, dict[str, str | None]]:
+        """Give the reader with a column for each array, and the names of those columns."""
+        taken = set(reader.schema.names) | set(data.group_names())
+        parts = {part: _free_name(part, taken) for part in data.arrays()}
+        columns = {
+            parts[part]: column_of(array, part, layout) for part, array in data.arrays().items()
+        }
+        for name, array in data.groups().items():
+            if name in reader.schema.names and name != FILE:
+                raise SettingsError(f"by: the source has a column named {name!r} already")
+            columns[name] = column_of(array, "by", layout, name)
+        if not columns:
+            return reader, {}
+        _check_lengths(columns, layout)
+        return Paired(reader, Columns(_shortest(columns)), " and ".join(columns)), dict(parts)
+
+
+def _either(one: Any, other: Any) -> Any:
+    return other if one is None else one
+
+
+def _is_array(data: Any) -> bool:
+    return data is not None and not isinstance(data, str | LabelFiles)
+
+
+def _one_more(reader: Dense, labels: Any) -> bool:
+    """Whether these are logits [B, T - 1, V] with labels [B, T]."""
+    shape = reader.facts.shape or ()
+    return len(shape) == 2 and shape_of(labels) == (shape[0], shape[1] + 1)  # noqa: PLR2004
+
+
+def _free_name(part: str, taken: Iterable[str]) -> str:
+    """Give the name of the part, or one near to it that no column has."""
+    return part if part not in taken else _free_name(f"{part}_given", taken)
+
+
+def _check_lengths(columns: dict[str, pa.ChunkedArray], layout: Layout) -> None:
+    """Check that arrays beside a stream are of one length; a limit allows longer ones."""
+    lengths = {name: len(column) for name, column in columns.items()}
+    if layout.limit is None and len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ShapeError(f"arrays of different lengths: {found}", expected="one length", got=found)
+
+
+def _shortest(columns: dict[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArray]:
+    rows = min(len(column) for column in columns.values())
+    return {name: column.slice(0, rows) for name, column in columns.items()}
