@@ -18,6 +18,7 @@ from logitmeter.exceptions import (
     CorruptInputError,
     InputChangedError,
     LabelError,
+    SequenceError,
     SettingsError,
     ShapeError,
 )
@@ -153,6 +154,8 @@ FAILURES: list[tuple[BaseException, int, str]] = [
     (KeyboardInterrupt(), 130, "interrupted"),
     (SettingsError("trailing=-1"), 2, "trailing=-1"),
     (LabelError("label 9", path="a.arrow"), 3, "a.arrow: label 9"),
+    (LabelError("label 9", path="a\x1b[2J.arrow"), 3, "a\\x1b[2J.arrow: label 9"),
+    (SequenceError("an id came back:\n7"), 3, "an id came back:\n7"),
     (PermissionError(errno.EACCES, "Permission denied", "a"), 3, "a: Permission denied"),
     (FileNotFoundError("gone"), 3, "gone"),
     (InputChangedError("changed", path="a.arrow"), 4, "a.arrow: changed"),

@@ -24,6 +24,7 @@ from summaries import (
     sequences_unknown,
     summary,
     triple,
+    unknown,
     with_hidden,
 )
 
@@ -174,6 +175,13 @@ def test_text_spells_out_warnings() -> None:
         "Warning (LabelShiftWarning): labels fit better one place left"
     )
     assert found.warnings[0].kind == "LabelShiftWarning"
+
+
+def test_text_says_why_a_group_has_no_error() -> None:
+    lone = triple(whole=unknown(num_sequences=1))
+    found = report(summary(by=["task"], groups=[(("a",), lone), (("b",), triple())]))
+    assert str(found).splitlines()[-1] == "Note: 1 group without ±: only one sequence."
+    assert "a      58,409           2.3147      10.122            0.5323" in str(found)
 
 
 def test_text_fits_80_columns(any_report: Report) -> None:

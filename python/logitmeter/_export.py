@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
+
     from logitmeter._part import GroupKey, GroupValue
     from logitmeter.report import Report
 

@@ -54,7 +54,17 @@ def sentences(report: Report) -> list[str]:
 def notices(report: Report) -> list[str]:
     """Spell out the flags and the warnings."""
     flags = [f"Note: {FLAGS.get(flag, printable(flag))}" for flag in report.flags]
-    return flags + warning_lines(report.warnings)
+    return flags + _lone_groups(report) + warning_lines(report.warnings)
+
+
+def _lone_groups(report: Report) -> list[str]:
+    """Say why groups have no error where the whole has one."""
+    if math.isnan(report.loss_stderr):
+        return []
+    lone = [group for group in report.groups.values() if group.num_sequences == 1]
+    if not lone:
+        return []
+    return [f"Note: {plural(len(lone), 'group')} without ±: only one sequence."]
 
 
 def warning_lines(warnings: Iterable[tuple[str, str]]) -> list[str]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from logitmeter._numbers import printable
 from logitmeter.exceptions import (
     InputChangedError,
     LogitmeterError,
@@ -116,6 +117,8 @@ def note(message: str) -> None:
 
 
 def _say(message: str) -> None:
+    """Write to stderr; a file's name or a label cannot command the terminal."""
+    message = "\n".join(map(printable, message.splitlines()))
     with suppress(OSError, AttributeError):  # nobody listens: the exit status has to do
         print(f"logitmeter: {message}", file=sys.stderr, flush=True)
 
