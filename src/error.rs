@@ -39,8 +39,8 @@ pub struct Error(Box<Details>);
 struct Details {
     kind: ErrorKind,
     message: String,
-    position: Option<u64>,
-    row: Option<u64>,
+    position: Option<i64>,
+    row: Option<i64>,
     expected: Option<String>,
     got: Option<String>,
 }
@@ -63,7 +63,7 @@ impl Error {
 
     /// The same at a label position and the row of logits that scores it.
     #[must_use]
-    pub fn at(mut self, position: u64, row: Option<u64>) -> Self {
+    pub fn at(mut self, position: i64, row: Option<i64>) -> Self {
         self.0.position = Some(position);
         self.0.row = row;
         self
@@ -91,13 +91,13 @@ impl Error {
 
     /// The label's position, counted over the whole input.
     #[must_use]
-    pub fn position(&self) -> Option<u64> {
+    pub fn position(&self) -> Option<i64> {
         self.0.position
     }
 
     /// The row of logits, counted over the whole input.
     #[must_use]
-    pub fn row(&self) -> Option<u64> {
+    pub fn row(&self) -> Option<i64> {
         self.0.row
     }
 

@@ -3,4 +3,8 @@
 pub mod element;
 pub mod error;
 pub mod kernel;
+pub mod key;
 pub mod rows;
+pub mod selection;
+pub mod settings;
+pub mod tally;

@@ -1,0 +1,683 @@
+//! Which tokens count, decided before a logit is read; the state carries over every cut.
+//!
+//! Positions come in one after the other. A *run* is a stretch of mask True within one sequence; it
+//! claims up to `leading` positions to its left and `trailing` to its right. What a run claims on
+//! its left lies behind when it begins, so the last `leading` positions of a gap are *held*; and a
+//! run claims nothing before its first visible token of weight above 0 (it becomes *active*), so
+//! they stay held until then. A held position leaves the gap as a counted token or as nothing.
+//!
+//! Of all errors the one at the smallest position wins. A run that is not active yet may still
+//! bring one at `start - leading`; [`Selector::horizon`] says below which position nothing new can
+//! turn up, and an error is raised only when it lies there.
+
+mod piece;
+#[cfg(test)]
+mod tests;
+
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::kernel::RowScore;
+use crate::rows::Vocab;
+use crate::settings::{OnShort, Settings};
+use std::collections::{HashMap, HashSet, VecDeque};
+
+pub use piece::{Label, Mark, Piece};
+
+/// Which row of logits scores a token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RowAt {
+    /// A row of this piece.
+    Here(u32),
+    /// The row kept from the piece before (with shift).
+    Carried,
+    /// Scored in advance; the index of its score among [`Selected::held`].
+    Held(u32),
+}
+
+/// A token that counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pick {
+    /// The label's position, from 0.
+    pub position: u64,
+    /// The row that scores it.
+    pub row: RowAt,
+    /// The label.
+    pub label: u32,
+    /// Its weight, above 0.
+    pub weight: f64,
+    /// The number of its group.
+    pub group: u32,
+    /// Whether it is a hidden token.
+    pub hidden: bool,
+}
+
+/// A sequence that ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SequenceEnd {
+    /// Its id; `None` where sequences are unknown.
+    pub id: Option<Key>,
+    /// How many picks of this piece came before its end.
+    pub after: usize,
+}
+
+/// A position whose row must be scored now, since a later run may claim it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Advance {
+    /// Its place among the held ones.
+    pub slot: usize,
+    /// Its row.
+    pub row: RowAt,
+    /// Its label.
+    pub label: u32,
+}
+
+/// The labels to the left and right of a picked one, for the shift warning.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbours {
+    /// Which pick.
+    pub pick: usize,
+    /// The label one place to the left.
+    pub left: u32,
+    /// The label one place to the right.
+    pub right: u32,
+}
+
+/// What one piece gave.
+#[derive(Debug, Default)]
+pub struct Selected {
+    /// Tokens that count, in the order of positions.
+    pub picks: Vec<Pick>,
+    /// Scores that were made in advance.
+    pub held: Vec<RowScore>,
+    /// Sequences that ended.
+    pub ends: Vec<SequenceEnd>,
+    /// Rows to score in advance.
+    pub advance: Vec<Advance>,
+    /// A sample for the shift warning.
+    pub neighbours: Vec<Neighbours>,
+}
+
+/// Counts of what was seen; they add up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Positions, counted or not.
+    pub rows: u64,
+    /// Active runs.
+    pub runs: u64,
+    /// Runs short on the left.
+    pub short_left: u64,
+    /// Runs short on the right.
+    pub short_right: u64,
+    /// First tokens of shifted sequences that would be visible, but that no row scores.
+    pub unscored: u64,
+}
+
+/// What an error is about: at one position the smaller wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Check {
+    /// A null or another value than 0 and 1.
+    Mask,
+    /// A null id, or one that comes back.
+    Id,
+    /// A run of two groups.
+    Group,
+    /// A label that is null or outside the vocabulary.
+    Label,
+    /// A weight that is negative, not finite or null.
+    Weight,
+    /// A run that misses a token.
+    Short,
+    /// A row without a distribution.
+    NonFinite,
+}
+
+/// The first error so far.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Where: its position (below 0 for a token missing before the first one), and what about.
+    pub place: (i64, Check),
+    /// The error.
+    pub error: Error,
+}
+
+impl Failure {
+    /// Keeps the one whose place comes first; the older one at the same place.
+    pub fn keep_first(first: &mut Option<Self>, new: Self) {
+        if first.as_ref().is_none_or(|old| new.place < old.place) {
+            *first = Some(new);
+        }
+    }
+}
+
+/// Decides which tokens count.
+#[derive(Debug, Clone)]
+pub struct Selector {
+    rules: Rules,
+    position: u64,
+    sequence: Option<Sequence>,
+    /// Fingerprints of the ids seen in this scope.
+    seen: HashSet<u128>,
+    run: Option<Run>,
+    trail: Option<Trail>,
+    gap: VecDeque<Held>,
+    failure: Option<Failure>,
+    counts: Counts,
+    sampled: usize,
+    last_labels: HashMap<u32, u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    shift: bool,
+    leading: usize,
+    trailing: usize,
+    raise_short: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Sequence {
+    id: Option<Key>,
+    known: bool,
+    scope: Option<i64>,
+    first: u64,
+}
+
+/// The run that is open.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    first: Edge,
+    last: Edge,
+    last_label: Label,
+    active: bool,
+}
+
+/// An end of a run: what hidden tokens on that side take from it.
+#[derive(Debug, Clone, Copy)]
+struct Edge {
+    position: u64,
+    weight: f64,
+    group: u32,
+}
+
+/// A run that ended and still claims.
+#[derive(Debug, Clone, Copy)]
+struct Trail {
+    edge: Edge,
+    left: usize,
+    claimed: bool,
+    short: bool,
+}
+
+/// A position of a gap that a run may yet claim.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    position: u64,
+    row: HeldRow,
+    label: Label,
+    /// The weight and group that a run before it gave it.
+    claim: Option<(f64, u32)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum HeldRow {
+    At(RowAt),
+    Scored(RowScore),
+    /// Its label cannot be scored: an error, should a run claim it.
+    Unscored,
+}
+
+/// A weight that is finite and at least 0.
+fn valid(weight: f64) -> bool {
+    weight.is_finite() && weight >= 0.0
+}
+
+/// Whether a token of this weight counts; an invalid weight is not 0.
+fn counts(weight: f64) -> bool {
+    weight != 0.0
+}
+
+/// How many counted rows are sampled for the shift warning.
+const SAMPLE: usize = 1024;
+
+impl Selector {
+    /// A selector at the start of an input.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            rules: Rules {
+                shift: settings.shift,
+                leading: settings.leading,
+                trailing: settings.trailing,
+                raise_short: settings.on_short == OnShort::Raise,
+            },
+            position: 0,
+            sequence: None,
+            seen: HashSet::new(),
+            run: None,
+            trail: None,
+            gap: VecDeque::new(),
+            failure: None,
+            counts: Counts::default(),
+            sampled: 0,
+            last_labels: HashMap::new(),
+        }
+    }
+
+    /// The position that comes next.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether a sequence is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.sequence.is_some()
+    }
+
+    /// Takes the counts since the last call.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Takes how often each label ended a run, since the last call.
+    pub fn take_last_labels(&mut self) -> HashMap<u32, u64> {
+        std::mem::take(&mut self.last_labels)
+    }
+
+    /// The first error so far, raised or not.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// The smallest position at which an error may still turn up.
+    #[must_use]
+    pub fn horizon(&self) -> i64 {
+        let next = self.position as i64;
+        let start = match &self.run {
+            Some(run) if !run.active => run.first.position as i64,
+            _ => next,
+        };
+        let mut horizon = start - self.rules.leading as i64;
+        if let Some(run) = &self.run {
+            horizon = horizon.min(run.last.position as i64);
+        }
+        if let Some(trail) = &self.trail {
+            horizon = horizon.min(trail.edge.position as i64);
+        }
+        horizon
+    }
+
+    /// Decides what can be decided with this piece.
+    pub fn push(&mut self, piece: &Piece, vocab: &Vocab) -> Selected {
+        let mut out = Selected::default();
+        let mut scopes = piece.scopes.iter().flatten().peekable();
+        let mut ids = piece.ids.iter().flatten().peekable();
+        for i in 0..piece.len() {
+            let scope = scopes.next_if(|(at, _)| *at == i).map(|(_, scope)| *scope);
+            let id = ids.next_if(|(at, _)| *at == i).map(|(_, id)| id.as_ref());
+            self.cross(piece, scope, id, &mut out, vocab);
+            let ends = scopes.peek().is_some_and(|(at, _)| *at == i + 1)
+                || ids.peek().is_some_and(|(at, _)| *at == i + 1);
+            self.step(piece, i, vocab, &mut out);
+            self.sample(piece, i, ends, vocab, &mut out);
+            self.position += 1;
+        }
+        self.counts.rows += piece.len() as u64;
+        self.hold(vocab, &mut out);
+        out
+    }
+
+    /// Hands over the score of a held position.
+    pub fn set_score(&mut self, slot: usize, score: RowScore) {
+        if let Some(held) = self.gap.get_mut(slot) {
+            held.row = HeldRow::Scored(score);
+        }
+    }
+
+    /// Ends the sequence and the input: what comes next is another input, from position 0.
+    pub fn finish(&mut self, vocab: &Vocab) -> Selected {
+        let mut out = Selected::default();
+        self.end_sequence(&mut out, vocab);
+        self.seen.clear();
+        self.position = 0;
+        out
+    }
+
+    fn fail(&mut self, position: i64, check: Check, error: Error) {
+        let row = position - i64::from(self.rules.shift);
+        let error = error.at(position, (row >= 0).then_some(row));
+        Failure::keep_first(&mut self.failure, Failure { place: (position, check), error });
+    }
+
+    // Borders.
+
+    /// Ends the sequence and begins one, if a border lies before this position.
+    fn cross(
+        &mut self,
+        piece: &Piece,
+        scope: Option<i64>,
+        id: Option<Option<&Key>>,
+        out: &mut Selected,
+        vocab: &Vocab,
+    ) {
+        let (new_scope, new_id) = match &self.sequence {
+            None => (true, true),
+            Some(now) => (
+                scope.is_some() && scope != now.scope,
+                id.is_some_and(|id| id.is_none() || id != now.id.as_ref()),
+            ),
+        };
+        if !(new_scope || new_id) {
+            return;
+        }
+        let scope = scope.or(self.sequence.as_ref().and_then(|now| now.scope));
+        let known = piece.ids.is_some();
+        // A new scope within a stretch of equal ids: the id goes on, in a sequence of its own.
+        let id = match id {
+            Some(id) => id.cloned(),
+            None => self.sequence.as_ref().and_then(|now| now.id.clone()).filter(|_| known),
+        };
+        self.end_sequence(out, vocab);
+        if new_scope {
+            self.seen.clear();
+        }
+        self.check_id(known, id.as_ref());
+        self.sequence = Some(Sequence { id, known, scope, first: self.position });
+    }
+
+    fn check_id(&mut self, known: bool, id: Option<&Key>) {
+        let position = self.position as i64;
+        match id {
+            Some(id) if !self.seen.insert(id.fingerprint()) => {
+                let message = format!(
+                    "sequence_id {id} comes back at position {position}, after its sequence ended: \
+                     rows of one sequence must follow each other"
+                );
+                let error = Error::new(ErrorKind::Sequence, message).wanted("an id not seen before", id.to_string());
+                self.fail(position, Check::Id, error);
+            }
+            None if known => {
+                let error = Error::new(ErrorKind::Sequence, format!("sequence_id is null at position {position}"))
+                    .wanted("an integer or a string", "null");
+                self.fail(position, Check::Id, error);
+            }
+            _ => {}
+        }
+    }
+
+    fn end_sequence(&mut self, out: &mut Selected, vocab: &Vocab) {
+        let Some(sequence) = self.sequence.take() else { return };
+        self.end_run(out, vocab);
+        self.end_trail();
+        self.flush(0, out, vocab);
+        let id = sequence.id.filter(|_| sequence.known);
+        out.ends.push(SequenceEnd { id, after: out.picks.len() });
+    }
+
+    // One position.
+
+    fn step(&mut self, piece: &Piece, i: usize, vocab: &Vocab, out: &mut Selected) {
+        let mark = piece.mark(i);
+        if let Mark::Null | Mark::Other(_) = mark {
+            self.fail_mask(mark);
+        }
+        let label = piece.labels[i];
+        let first = self.sequence.as_ref().is_some_and(|s| s.first == self.position);
+        if self.rules.shift && first {
+            let visible = label.usable() && matches!(mark, Mark::Yes | Mark::Absent);
+            self.counts.unscored += u64::from(visible);
+            return;
+        }
+        let edge = Edge { position: self.position, weight: piece.weight(i), group: piece.group(i) };
+        let row = self.row_at(i);
+        match mark {
+            Mark::Absent => self.visible(edge, label, row, vocab, out),
+            Mark::Yes => self.in_run(edge, label, row, vocab, out),
+            _ => self.in_gap(edge.position, label, row, vocab, out),
+        }
+    }
+
+    fn row_at(&self, i: usize) -> RowAt {
+        match i.checked_sub(usize::from(self.rules.shift)) {
+            Some(row) => RowAt::Here(row as u32),
+            None => RowAt::Carried,
+        }
+    }
+
+    /// A position outside every mask, or inside one: counted if its label and weight say so.
+    fn visible(&mut self, at: Edge, label: Label, row: RowAt, vocab: &Vocab, out: &mut Selected) {
+        if !(label.usable() && counts(at.weight)) {
+            return;
+        }
+        if !valid(at.weight) {
+            self.fail_weight(at);
+        }
+        let group = self.run.map_or(at.group, |run| run.first.group);
+        match label.id(vocab) {
+            Some(id) => out.picks.push(Pick {
+                position: at.position,
+                row,
+                label: id,
+                weight: at.weight,
+                group,
+                hidden: false,
+            }),
+            None => self.fail_label(at.position, label, vocab),
+        }
+    }
+
+    fn in_run(&mut self, at: Edge, label: Label, row: RowAt, vocab: &Vocab, out: &mut Selected) {
+        if self.run.is_none() {
+            self.end_trail();
+        }
+        let run = self.run.get_or_insert(Run { first: at, last: at, last_label: label, active: false });
+        (run.last, run.last_label) = (at, label);
+        let activate = !run.active && label.usable() && counts(at.weight);
+        run.active |= activate;
+        let first = run.first;
+        if first.group != at.group {
+            self.fail_group(at.position, first.position);
+        }
+        if activate {
+            self.claim_left(first, out, vocab);
+        }
+        self.visible(at, label, row, vocab, out);
+    }
+
+    fn in_gap(&mut self, position: u64, label: Label, row: RowAt, vocab: &Vocab, out: &mut Selected) {
+        self.end_run(out, vocab);
+        let claim = self.claim_right(position, label);
+        let row = if label.id(vocab).is_some() { HeldRow::At(row) } else { HeldRow::Unscored };
+        self.gap.push_back(Held { position, row, label, claim });
+        self.flush(self.rules.leading, out, vocab);
+    }
+
+    // Claims.
+
+    /// A run became active: it claims what is held, from its side outwards.
+    fn claim_left(&mut self, first: Edge, out: &mut Selected, vocab: &Vocab) {
+        self.counts.runs += 1;
+        let (mut claimed, mut nearest_missing) = (false, None);
+        for distance in 1..=self.rules.leading {
+            let slot = self.gap.len().checked_sub(distance);
+            match slot.and_then(|slot| self.gap.get_mut(slot)).filter(|held| held.label.usable()) {
+                Some(held) => {
+                    held.take(first);
+                    claimed = true;
+                }
+                None => {
+                    nearest_missing.get_or_insert(first.position as i64 - distance as i64);
+                }
+            }
+        }
+        if claimed && !valid(first.weight) {
+            self.fail_weight(first);
+        }
+        if let Some(position) = nearest_missing {
+            self.counts.short_left += 1;
+            self.fail_short(position, first.position, "leading", self.rules.leading);
+        }
+        self.flush(0, out, vocab);
+    }
+
+    /// A position after a run: claimed, if the run has claims left.
+    fn claim_right(&mut self, position: u64, label: Label) -> Option<(f64, u32)> {
+        let trail = self.trail.as_mut()?;
+        trail.left -= 1;
+        let done = trail.left == 0;
+        let edge = trail.edge;
+        let claim = if label.usable() {
+            let first = !trail.claimed;
+            trail.claimed = true;
+            if first && !valid(edge.weight) {
+                self.fail_weight(edge);
+            }
+            Some((edge.weight, edge.group))
+        } else {
+            self.miss_right(position);
+            None
+        };
+        if done {
+            self.trail = None;
+        }
+        claim
+    }
+
+    /// The run after whose end this position lies misses it.
+    fn miss_right(&mut self, position: u64) {
+        let Some(trail) = self.trail.as_mut() else { return };
+        if trail.short {
+            return;
+        }
+        trail.short = true;
+        let last = trail.edge.position;
+        self.counts.short_right += 1;
+        self.fail_short(position as i64, last, "trailing", self.rules.trailing);
+    }
+
+    /// The open run ends before this position.
+    fn end_run(&mut self, out: &mut Selected, vocab: &Vocab) {
+        let Some(run) = self.run.take() else { return };
+        if !run.active {
+            // Its positions part the gap before it from all that follows.
+            self.flush(0, out, vocab);
+            return;
+        }
+        if self.rules.leading + self.rules.trailing > 0 {
+            if let Label::Id(id) = run.last_label {
+                *self.last_labels.entry(id).or_default() += 1;
+            }
+        }
+        if self.rules.trailing > 0 {
+            // The run's group is that of its first position.
+            let edge = Edge { group: run.first.group, ..run.last };
+            self.trail = Some(Trail { edge, left: self.rules.trailing, claimed: false, short: false });
+        }
+    }
+
+    /// Nothing more can be claimed to the right: what is left of the claims is missing.
+    fn end_trail(&mut self) {
+        self.miss_right(self.position);
+        self.trail = None;
+    }
+
+    /// Lets go of all held positions but the last `keep`.
+    fn flush(&mut self, keep: usize, out: &mut Selected, vocab: &Vocab) {
+        while self.gap.len() > keep {
+            let Some(held) = self.gap.pop_front() else { return };
+            let Some((weight, group)) = held.claim.filter(|(weight, _)| counts(*weight)) else { continue };
+            let Some(label) = held.label.id(vocab) else {
+                self.fail_label(held.position, held.label, vocab);
+                continue;
+            };
+            let row = match held.row {
+                HeldRow::At(row) => row,
+                HeldRow::Scored(score) => {
+                    out.held.push(score);
+                    RowAt::Held(out.held.len() as u32 - 1)
+                }
+                HeldRow::Unscored => continue,
+            };
+            out.picks.push(Pick { position: held.position, row, label, weight, group, hidden: true });
+        }
+    }
+
+    /// Asks for the scores of positions that stay held, since their rows go with the piece.
+    fn hold(&self, vocab: &Vocab, out: &mut Selected) {
+        for (slot, held) in self.gap.iter().enumerate() {
+            if let (HeldRow::At(row), Some(label)) = (held.row, held.label.id(vocab)) {
+                out.advance.push(Advance { slot, row, label });
+            }
+        }
+    }
+
+    /// Notes a picked token's neighbours, where both lie in this piece and in its sequence.
+    fn sample(&mut self, piece: &Piece, i: usize, ends: bool, vocab: &Vocab, out: &mut Selected) {
+        let Some(pick) = out.picks.last().filter(|pick| pick.position == self.position) else { return };
+        let first = self.sequence.as_ref().is_some_and(|s| s.first == self.position);
+        if self.sampled >= SAMPLE || pick.hidden || ends || first || i == 0 {
+            return;
+        }
+        let right = piece.labels.get(i + 1).and_then(|label| label.id(vocab));
+        if let (Some(left), Some(right)) = (piece.labels[i - 1].id(vocab), right) {
+            self.sampled += 1;
+            out.neighbours.push(Neighbours { pick: out.picks.len() - 1, left, right });
+        }
+    }
+
+    // Messages.
+
+    fn fail_mask(&mut self, mark: Mark) {
+        let got = if let Mark::Other(value) = mark { value.to_string() } else { "null".to_owned() };
+        let message = format!("mask is {got} at position {}", self.position);
+        let error = Error::new(ErrorKind::Label, message).wanted("true or false, 1 or 0", got);
+        self.fail(self.position as i64, Check::Mask, error);
+    }
+
+    fn fail_group(&mut self, position: u64, first: u64) {
+        let message = format!(
+            "the group changes at position {position}, within the run that begins at {first}: \
+             a run belongs to one group"
+        );
+        self.fail(position as i64, Check::Group, Error::new(ErrorKind::Label, message));
+    }
+
+    fn fail_label(&mut self, position: u64, label: Label, vocab: &Vocab) {
+        let error = label.error(position, vocab);
+        self.fail(position as i64, Check::Label, error);
+    }
+
+    fn fail_weight(&mut self, at: Edge) {
+        let message = format!("weight is {} at position {}", at.weight, at.position);
+        let error = Error::new(ErrorKind::Label, message).wanted("a finite number >= 0", at.weight.to_string());
+        self.fail(at.position as i64, Check::Weight, error);
+    }
+
+    fn fail_short(&mut self, missing: i64, edge: u64, side: &str, wanted: usize) {
+        if !self.rules.raise_short {
+            return;
+        }
+        let place = if side == "leading" { "begins" } else { "ends" };
+        let message = format!(
+            "the run that {place} at position {edge} is short: {side}={wanted} claims position {missing}, \
+             which has no label to score (a sequence's border, another run or an ignored label); \
+             on_short=\"count\" counts what exists"
+        );
+        let error = Error::new(ErrorKind::ShortRun, message)
+            .wanted(format!("{wanted} {side} tokens"), format!("none at position {missing}"));
+        self.fail(missing, Check::Short, error);
+    }
+}
+
+impl Held {
+    /// Claimed by the run that follows: the larger weight counts, the earlier run's group stays.
+    fn take(&mut self, edge: Edge) {
+        self.claim = Some(match self.claim {
+            None => (edge.weight, edge.group),
+            Some((weight, group)) if valid(weight) && valid(edge.weight) => (weight.max(edge.weight), group),
+            Some((_, group)) => (f64::NAN, group),
+        });
+    }
+}

@@ -1,0 +1,172 @@
+//! The counting options: checked once, a part of every state, compared before states merge.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::Precision;
+use std::sync::Arc;
+
+/// What to do with a run that misses some of its leading or trailing tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnShort {
+    /// An error at the nearest missing position.
+    Raise,
+    /// Count what exists, and report how many runs were short.
+    Count,
+}
+
+/// What to do with a counted row that has no distribution (NaN, +inf, or nothing but -inf).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NonFinite {
+    /// An error at its position.
+    Raise,
+    /// Leave it out of loss, accuracy and token counts.
+    Omit,
+    /// Count it: its nll is NaN and it is not correct.
+    Propagate,
+}
+
+/// What a null label means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NullLabels {
+    /// An error where it counts.
+    Raise,
+    /// The same as `ignore_index`.
+    Ignore,
+}
+
+/// The counting options.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Labels of this value do not count.
+    pub ignore_index: i64,
+    /// The logits of position t predict the label of t + 1 in the same sequence.
+    pub shift: bool,
+    /// Hidden tokens before each run.
+    pub leading: usize,
+    /// Hidden tokens after each run.
+    pub trailing: usize,
+    /// Runs that miss some of these.
+    pub on_short: OnShort,
+    /// Only the first n entries of a row have a probability.
+    pub valid_vocab: Option<usize>,
+    /// Only entries that are true have a probability.
+    pub vocab_mask: Option<Arc<[bool]>>,
+    /// Rows without a distribution.
+    pub nonfinite: NonFinite,
+    /// f32 lanes or f64.
+    pub precision: Precision,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ignore_index: -100,
+            shift: false,
+            leading: 0,
+            trailing: 0,
+            on_short: OnShort::Raise,
+            valid_vocab: None,
+            vocab_mask: None,
+            nonfinite: NonFinite::Raise,
+            precision: Precision::Fast,
+        }
+    }
+}
+
+impl OnShort {
+    /// Its name in options and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raise => "raise",
+            Self::Count => "count",
+        }
+    }
+}
+
+impl NonFinite {
+    /// Its name in options and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raise => "raise",
+            Self::Omit => "omit",
+            Self::Propagate => "propagate",
+        }
+    }
+}
+
+impl Precision {
+    /// Its name in options and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Exact => "exact",
+        }
+    }
+}
+
+impl Settings {
+    /// Each option as its name and its value in words; what reports print and comparisons list.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let mask = self.vocab_mask.as_ref().map_or_else(
+            || "none".to_owned(),
+            |mask| {
+                let allowed = mask.iter().filter(|&&bit| bit).count();
+                format!("{allowed} of {} entries allowed", mask.len())
+            },
+        );
+        let valid = self.valid_vocab.map_or_else(|| "all".to_owned(), |n| n.to_string());
+        vec![
+            ("ignore_index", self.ignore_index.to_string()),
+            ("shift", self.shift.to_string()),
+            ("leading", self.leading.to_string()),
+            ("trailing", self.trailing.to_string()),
+            ("on_short", self.on_short.name().to_owned()),
+            ("valid_vocab", valid),
+            ("vocab_mask", mask),
+            ("nonfinite", self.nonfinite.name().to_owned()),
+            ("precision", self.precision.name().to_owned()),
+        ]
+    }
+
+    /// Nothing if both are equal.
+    ///
+    /// # Errors
+    /// A state-version error that lists each option that differs.
+    pub fn same_as(&self, other: &Self) -> Result<()> {
+        if self == other {
+            return Ok(());
+        }
+        let differ: Vec<String> = self
+            .fields()
+            .into_iter()
+            .zip(other.fields())
+            .filter(|(a, b)| a != b)
+            .map(|(a, b)| format!("{}: {} here, {} there", a.0, a.1, b.1))
+            .collect();
+        let differ = if differ.is_empty() { "vocab_mask".to_owned() } else { differ.join("; ") };
+        Err(Error::new(ErrorKind::StateVersion, format!("states of different settings: {differ}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_named() {
+        let a = Settings { trailing: 2, ..Settings::default() };
+        let b = Settings { trailing: 1, shift: true, ..Settings::default() };
+        let message = a.same_as(&b).map_err(|e| e.message().to_owned());
+        assert_eq!(
+            message,
+            Err("states of different settings: shift: false here, true there; trailing: 2 here, 1 there"
+                .to_owned())
+        );
+        let masked = |bits: &[bool]| Settings { vocab_mask: Some(bits.into()), ..Settings::default() };
+        assert!(masked(&[true, false]).same_as(&masked(&[false, true])).is_err());
+        assert!(a.same_as(&a.clone()).is_ok());
+    }
+}

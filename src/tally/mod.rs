@@ -1,0 +1,326 @@
+//! The tally: sums that merge to the bit. In public this is a *state*.
+//!
+//! `Tally::new` is the empty one, [`Tally::merge`] is associative and commutative to the bit, and
+//! the bytes are canonical. It is the only thing that crosses threads, shards and machines. Sums of
+//! one sequence are kept apart ([`Open`]) until it ends, since the standard errors need them.
+
+mod codec;
+mod exact_sum;
+mod part;
+mod statistics;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use crate::element::Element;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::{Flags, NUMERIC_VERSION, RowScore};
+use crate::key::{GroupKey, GroupTable};
+use crate::selection::Counts;
+use crate::settings::{NonFinite, Settings};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use exact_sum::ExactSum;
+pub use part::{Part, TOP_K};
+pub use summary::{PartSummary, Summary, TripleSummary};
+
+use part::OpenPart;
+
+/// A counted token and its score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Token {
+    /// The label's position.
+    pub position: u64,
+    /// The label.
+    pub label: u32,
+    /// Its weight, above 0.
+    pub weight: f64,
+    /// The number of its group.
+    pub group: u32,
+    /// Whether it is a hidden token.
+    pub hidden: bool,
+    /// What its row gave.
+    pub score: RowScore,
+}
+
+/// The visible reply, the hidden tokens, and both together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parts {
+    /// Visible tokens.
+    pub visible: Part,
+    /// Hidden tokens.
+    pub hidden: Part,
+    /// Sums by sequence over both; its token sums are those of the two.
+    pub whole: Part,
+}
+
+/// Facts about counted rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Rows holding NaN.
+    pub nan_rows: u64,
+    /// Rows holding +inf.
+    pub posinf_rows: u64,
+    /// Labels at -inf.
+    pub neginf_labels: u64,
+    /// Rows whose allowed entries are all -inf.
+    pub empty_rows: u64,
+}
+
+/// What an input looked like.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Element types.
+    pub elements: BTreeSet<Element>,
+    /// Length of the rows.
+    pub columns: Option<u64>,
+    /// Whether a mask was given.
+    pub mask: bool,
+    /// Whether weights were given.
+    pub weight: bool,
+    /// Whether some tokens belong to no known sequence.
+    pub unknown_sequences: bool,
+}
+
+/// Sums over counted tokens, with the settings that they were counted by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tally {
+    settings: Settings,
+    by: Vec<String>,
+    total: Parts,
+    groups: BTreeMap<GroupKey, Parts>,
+    counts: Counts,
+    facts: Facts,
+    seen: Seen,
+    hidden_labels: BTreeMap<u32, u64>,
+}
+
+/// Sums of the sequence that is open: one set in all, and one a group.
+#[derive(Debug, Clone, Default)]
+pub struct Open {
+    total: OpenParts,
+    groups: BTreeMap<u32, OpenParts>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct OpenParts {
+    visible: OpenPart,
+    hidden: OpenPart,
+}
+
+impl Tally {
+    /// The empty tally.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            by: Vec::new(),
+            total: Parts::default(),
+            groups: BTreeMap::new(),
+            counts: Counts::default(),
+            facts: Facts::default(),
+            seen: Seen::default(),
+            hidden_labels: BTreeMap::new(),
+        }
+    }
+
+    /// The settings it counts by.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What was seen of the input.
+    #[must_use]
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Notes the shape of an input.
+    ///
+    /// # Errors
+    /// Rows of another length, or other group columns, than before.
+    pub fn see(&mut self, seen: &Seen, by: &[String]) -> Result<()> {
+        if self.counts.rows > 0 && self.by != by {
+            let message = format!("groups by {:?} follow groups by {:?}", by, self.by);
+            return Err(Error::new(ErrorKind::Settings, message).wanted(format!("{:?}", self.by), format!("{by:?}")));
+        }
+        by.clone_into(&mut self.by);
+        self.seen.merge(seen)
+    }
+
+    /// Adds counts of positions and runs.
+    pub fn add_counts(&mut self, counts: &Counts) {
+        self.counts.merge(counts);
+    }
+
+    /// Adds a counted token to the sums and to those of its sequence.
+    pub fn add(&mut self, token: &Token, open: &mut Open, groups: &GroupTable) {
+        self.facts.add(token.score.flags);
+        if token.hidden {
+            *self.hidden_labels.entry(token.label).or_default() += 1;
+        }
+        let nonfinite = self.settings.nonfinite;
+        add_to(&mut self.total, &mut open.total, token, nonfinite);
+        if let (false, Some(key)) = (self.by.is_empty(), groups.key(token.group)) {
+            if !self.groups.contains_key(key) {
+                self.groups.insert(key.clone(), Parts::default());
+            }
+            if let Some(parts) = self.groups.get_mut(key) {
+                add_to(parts, open.groups.entry(token.group).or_default(), token, nonfinite);
+            }
+        }
+    }
+
+    /// A sequence ended: its sums join the others.
+    pub fn end_sequence(&mut self, known: bool, open: &mut Open, groups: &GroupTable) {
+        self.seen.unknown_sequences |= !known && !open.total.is_empty();
+        self.total.end_sequence(&std::mem::take(&mut open.total), known);
+        for (number, sums) in std::mem::take(&mut open.groups) {
+            if let Some(parts) = groups.key(number).and_then(|key| self.groups.get_mut(key)) {
+                parts.end_sequence(&sums, known);
+            }
+        }
+    }
+
+    /// Adds another tally.
+    ///
+    /// # Errors
+    /// Other settings, group columns or row lengths; the difference is listed.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        self.settings.same_as(&other.settings)?;
+        if other.is_empty() {
+            return Ok(());
+        }
+        if self.is_empty() {
+            other.clone_into(self);
+            return Ok(());
+        }
+        if self.by != other.by {
+            let message = format!("states of different groups: by {:?} here, {:?} there", self.by, other.by);
+            return Err(Error::new(ErrorKind::StateVersion, message));
+        }
+        self.seen.merge(&other.seen)?;
+        self.total.merge(&other.total);
+        for (key, parts) in &other.groups {
+            self.groups.entry(key.clone()).or_default().merge(parts);
+        }
+        self.counts.merge(&other.counts);
+        self.facts.merge(&other.facts);
+        for (&label, &count) in &other.hidden_labels {
+            *self.hidden_labels.entry(label).or_default() += count;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing was seen at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts == Counts::default() && self.seen == Seen::default()
+    }
+
+    /// The version of the numbers.
+    #[must_use]
+    pub fn numeric_version(&self) -> u32 {
+        NUMERIC_VERSION
+    }
+}
+
+/// Adds a token to its part, as the policy for rows without a distribution says.
+fn add_to(parts: &mut Parts, open: &mut OpenParts, token: &Token, nonfinite: NonFinite) {
+    let (part, open) = if token.hidden {
+        (&mut parts.hidden, &mut open.hidden)
+    } else {
+        (&mut parts.visible, &mut open.visible)
+    };
+    if !token.score.flags.invalid() {
+        part.add(token);
+        open.add(token.weight, token.score.nll, token.score.rank == 0);
+        return;
+    }
+    part.num_invalid += 1;
+    if nonfinite == NonFinite::Propagate {
+        part.num_tokens += 1;
+        open.add(token.weight, f64::NAN, false);
+    } else {
+        open.omit();
+    }
+}
+
+impl Parts {
+    fn end_sequence(&mut self, open: &OpenParts, known: bool) {
+        self.visible.end_sequence(&open.visible, known);
+        self.hidden.end_sequence(&open.hidden, known);
+        if known {
+            let mut whole = open.visible.clone();
+            whole.merge(&open.hidden);
+            self.whole.sequences.add(&whole);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.visible.merge(&other.visible);
+        self.hidden.merge(&other.hidden);
+        self.whole.merge(&other.whole);
+    }
+
+    /// The three with the whole's token sums filled in.
+    fn filled(&self) -> Self {
+        let mut filled = self.clone();
+        let sequences = std::mem::take(&mut filled.whole.sequences);
+        filled.whole = self.visible.clone();
+        filled.whole.merge(&self.hidden);
+        filled.whole.sequences = sequences;
+        filled
+    }
+}
+
+impl OpenParts {
+    fn is_empty(&self) -> bool {
+        self.visible.is_empty() && self.hidden.is_empty()
+    }
+}
+
+impl Facts {
+    fn add(&mut self, flags: Flags) {
+        self.nan_rows += u64::from(flags.has(Flags::NAN));
+        self.posinf_rows += u64::from(flags.has(Flags::POSINF));
+        self.neginf_labels += u64::from(flags.has(Flags::NEGINF_LABEL));
+        self.empty_rows += u64::from(flags.has(Flags::EMPTY));
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.nan_rows += other.nan_rows;
+        self.posinf_rows += other.posinf_rows;
+        self.neginf_labels += other.neginf_labels;
+        self.empty_rows += other.empty_rows;
+    }
+}
+
+impl Seen {
+    fn merge(&mut self, other: &Self) -> Result<()> {
+        match (self.columns, other.columns) {
+            (Some(a), Some(b)) if a != b => {
+                let message = format!("rows of {b} logits follow rows of {a}: one vocabulary a report");
+                return Err(Error::new(ErrorKind::Shape, message).wanted(a.to_string(), b.to_string()));
+            }
+            (None, columns) => self.columns = columns,
+            _ => {}
+        }
+        self.elements.extend(&other.elements);
+        self.mask |= other.mask;
+        self.weight |= other.weight;
+        self.unknown_sequences |= other.unknown_sequences;
+        Ok(())
+    }
+}
+
+impl Counts {
+    fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.runs += other.runs;
+        self.short_left += other.short_left;
+        self.short_right += other.short_right;
+        self.unscored += other.unscored;
+    }
+}

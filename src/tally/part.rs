@@ -1,0 +1,232 @@
+//! Sums over the tokens of one part (visible or hidden), and over its sequences.
+
+use super::Token;
+use super::exact_sum::ExactSum;
+use std::collections::BTreeMap;
+
+/// Rank counters are kept up to this k.
+pub const TOP_K: usize = 100;
+
+/// A sum of weights, most of which are 1.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Weight {
+    pub(super) ones: u64,
+    pub(super) rest: ExactSum,
+}
+
+impl Weight {
+    pub(super) fn add(&mut self, weight: f64) {
+        if weight == 1.0 {
+            self.ones += 1;
+        } else {
+            self.rest.add(weight);
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.ones += other.ones;
+        self.rest.merge(&other.rest);
+    }
+
+    /// Both as one exact sum; a count is below 2^64, so its two halves are exact.
+    pub(super) fn sum(&self) -> ExactSum {
+        let mut sum = self.rest.clone();
+        sum.add(((self.ones >> 32) as f64) * 4_294_967_296.0);
+        sum.add((self.ones & 0xffff_ffff) as f64);
+        sum
+    }
+}
+
+/// Sums over counted tokens; all that a report says of a part follows from them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Part {
+    /// Counted tokens.
+    pub num_tokens: u64,
+    /// Counted tokens of rank 0.
+    pub num_correct: u64,
+    /// Counted tokens whose logit equals another entry's.
+    pub num_ties: u64,
+    /// Rows without a distribution, omitted or not.
+    pub num_invalid: u64,
+    /// Sum of w nll, each product rounded once.
+    pub(super) loss: ExactSum,
+    /// Sum of w.
+    pub(super) weight: Weight,
+    /// Sums of w where the token is correct: first of equals, alone at the top, or among the top.
+    pub(super) correct: Weight,
+    pub(super) strict: Weight,
+    pub(super) optimistic: Weight,
+    /// Sum of w / (rank + 1) over ranks above 0.
+    pub(super) reciprocal: ExactSum,
+    /// Sums of w by rank below [`TOP_K`]: weights of 1 as counts, others apart.
+    pub(super) ranks: Vec<u64>,
+    pub(super) weighted_ranks: BTreeMap<u8, ExactSum>,
+    /// Sums over sequences.
+    pub(super) sequences: Sequences,
+}
+
+impl Part {
+    /// Adds a token whose row has a distribution; loss, weight and correct come with its sequence.
+    pub(super) fn add(&mut self, token: &Token) {
+        let (score, w) = (&token.score, token.weight);
+        self.num_tokens += 1;
+        self.num_correct += u64::from(score.rank == 0);
+        self.num_ties += u64::from(score.ties > 0);
+        if score.rank == 0 && score.ties == 0 {
+            self.strict.add(w);
+        }
+        if score.greater == 0 {
+            self.optimistic.add(w);
+        }
+        if score.rank > 0 {
+            self.reciprocal.add(w / (f64::from(score.rank) + 1.0));
+        }
+        if (score.rank as usize) < TOP_K {
+            self.add_rank(score.rank as usize, w);
+        }
+    }
+
+    fn add_rank(&mut self, rank: usize, w: f64) {
+        if w != 1.0 {
+            self.weighted_ranks.entry(rank as u8).or_default().add(w);
+            return;
+        }
+        if self.ranks.len() <= rank {
+            self.ranks.resize(rank + 1, 0);
+        }
+        self.ranks[rank] += 1;
+    }
+
+    pub(super) fn end_sequence(&mut self, open: &OpenPart, known: bool) {
+        self.loss.merge(&open.loss);
+        self.weight.merge(&open.weight);
+        self.correct.merge(&open.correct);
+        if known {
+            self.sequences.add(open);
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.num_tokens += other.num_tokens;
+        self.num_correct += other.num_correct;
+        self.num_ties += other.num_ties;
+        self.num_invalid += other.num_invalid;
+        self.loss.merge(&other.loss);
+        self.weight.merge(&other.weight);
+        self.correct.merge(&other.correct);
+        self.strict.merge(&other.strict);
+        self.optimistic.merge(&other.optimistic);
+        self.reciprocal.merge(&other.reciprocal);
+        if self.ranks.len() < other.ranks.len() {
+            self.ranks.resize(other.ranks.len(), 0);
+        }
+        for (count, &more) in self.ranks.iter_mut().zip(&other.ranks) {
+            *count += more;
+        }
+        for (&rank, sum) in &other.weighted_ranks {
+            self.weighted_ranks.entry(rank).or_default().merge(sum);
+        }
+        self.sequences.merge(&other.sequences);
+    }
+}
+
+/// Sums over sequences g with n_g > 0, of S_g (loss), C_g (weight of correct tokens) and n_g
+/// (weight), each an exact sum rounded once; squares and products are exact.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Sequences {
+    /// G.
+    pub(super) count: u64,
+    /// Sequences whose every token was judged, and those of them that are all correct.
+    pub(super) judged: u64,
+    pub(super) exact: u64,
+    pub(super) n: ExactSum,
+    pub(super) nn: ExactSum,
+    pub(super) s: ExactSum,
+    pub(super) ss: ExactSum,
+    pub(super) sn: ExactSum,
+    pub(super) c: ExactSum,
+    pub(super) cc: ExactSum,
+    pub(super) cn: ExactSum,
+}
+
+impl Sequences {
+    pub(super) fn add(&mut self, open: &OpenPart) {
+        if open.tokens == 0 {
+            return;
+        }
+        let n = open.weight.sum().value();
+        let (s, c) = (open.loss.value(), open.correct.sum().value());
+        self.count += 1;
+        self.judged += u64::from(!open.omitted);
+        self.exact += u64::from(!open.omitted && !open.wrong);
+        self.n.add(n);
+        self.s.add(s);
+        self.c.add(c);
+        self.nn.add_product(n, n);
+        self.ss.add_product(s, s);
+        self.sn.add_product(s, n);
+        self.cc.add_product(c, c);
+        self.cn.add_product(c, n);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.judged += other.judged;
+        self.exact += other.exact;
+        for (sum, more) in self.sums_mut().into_iter().zip(other.sums()) {
+            sum.merge(more);
+        }
+    }
+
+    /// In the order of their bytes.
+    pub(super) fn sums(&self) -> [&ExactSum; 8] {
+        [&self.n, &self.nn, &self.s, &self.ss, &self.sn, &self.c, &self.cc, &self.cn]
+    }
+
+    pub(super) fn sums_mut(&mut self) -> [&mut ExactSum; 8] {
+        [
+            &mut self.n, &mut self.nn, &mut self.s, &mut self.ss, &mut self.sn, &mut self.c,
+            &mut self.cc, &mut self.cn,
+        ]
+    }
+}
+
+/// Sums of one part of the open sequence.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OpenPart {
+    tokens: u64,
+    loss: ExactSum,
+    weight: Weight,
+    correct: Weight,
+    wrong: bool,
+    omitted: bool,
+}
+
+impl OpenPart {
+    pub(super) fn add(&mut self, weight: f64, nll: f64, correct: bool) {
+        self.tokens += 1;
+        self.loss.add(weight * nll);
+        self.weight.add(weight);
+        self.wrong |= !correct;
+        if correct {
+            self.correct.add(weight);
+        }
+    }
+
+    pub(super) fn omit(&mut self) {
+        self.omitted = true;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tokens == 0 && !self.omitted
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.tokens += other.tokens;
+        self.loss.merge(&other.loss);
+        self.weight.merge(&other.weight);
+        self.correct.merge(&other.correct);
+        self.wrong |= other.wrong;
+        self.omitted |= other.omitted;
+    }
+}

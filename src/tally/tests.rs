@@ -1,0 +1,163 @@
+//! The tally's laws: merging, bytes, figures.
+
+use super::*;
+use proptest::prelude::*;
+
+fn token(i: u64, hidden: bool, weight: f64) -> Token {
+    let nll = (i as f64 * 0.618).fract() * 8.0;
+    let rank = (i * 7 % 5) as u32;
+    let score = RowScore { nll, lse: 1.0, rank, greater: rank, ties: u32::from(i % 9 == 0), flags: Flags(0) };
+    Token { position: i, label: (i % 11) as u32, weight, group: (i / 10 % 3) as u32, hidden, score }
+}
+
+/// Sequences `from..to`, of ten tokens each, in two groups.
+fn tally(from: u64, to: u64) -> Tally {
+    let mut tally = Tally::new(Settings { trailing: 1, ..Settings::default() });
+    let mut groups = GroupTable::default();
+    for name in ["a", "b", "c"] {
+        groups.number(&vec![Some(crate::key::Key::Text(name.into()))]);
+    }
+    let seen = Seen { columns: Some(50), mask: true, ..Seen::default() };
+    tally.see(&seen, &["task".to_owned()]).unwrap();
+    let mut open = Open::default();
+    for sequence in from..to {
+        for i in 0..10 {
+            let weight = if i % 4 == 0 { 0.3 } else { 1.0 };
+            tally.add(&token(sequence * 10 + i, i > 7, weight), &mut open, &groups);
+        }
+        tally.add_counts(&Counts { rows: 10, runs: 1, ..Counts::default() });
+        tally.end_sequence(true, &mut open, &groups);
+    }
+    tally
+}
+
+fn merged(parts: &[Tally]) -> Tally {
+    let mut all = Tally::new(parts[0].settings.clone());
+    for part in parts {
+        all.merge(part).unwrap();
+    }
+    all
+}
+
+#[test]
+fn merging_in_any_order_gives_the_same_bytes() {
+    let whole = tally(0, 60).to_bytes();
+    let cuts = [(0, 7), (7, 8), (8, 8), (8, 41), (41, 60)].map(|(a, b)| tally(a, b));
+    let mut order = [0, 1, 2, 3, 4];
+    for round in 0..120 {
+        order.rotate_left(1 + round % 4);
+        order.swap(round % 5, (round + 2) % 5);
+        assert_eq!(merged(&order.map(|i| cuts[i].clone())).to_bytes(), whole);
+    }
+}
+
+#[test]
+fn bytes_come_back() {
+    for tally in [Tally::new(Settings::default()), tally(0, 3), tally(5, 60)] {
+        let bytes = tally.to_bytes();
+        let back = Tally::from_bytes(&bytes).unwrap();
+        assert_eq!(back, tally);
+        assert_eq!(back.to_bytes(), bytes);
+    }
+}
+
+#[test]
+fn settings_come_back() {
+    let settings = Settings {
+        ignore_index: -1,
+        shift: true,
+        leading: 3,
+        trailing: 4,
+        on_short: crate::settings::OnShort::Count,
+        valid_vocab: Some(9),
+        vocab_mask: Some([true, false, true].into()),
+        nonfinite: NonFinite::Omit,
+        precision: crate::kernel::Precision::Exact,
+    };
+    let back = Tally::from_bytes(&Tally::new(settings.clone()).to_bytes()).unwrap();
+    assert_eq!(back.settings, settings);
+}
+
+#[test]
+fn every_damaged_byte_and_every_cut_is_an_error() {
+    let bytes = tally(0, 4).to_bytes();
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x41;
+        assert!(Tally::from_bytes(&damaged).is_err(), "byte {at}");
+        assert!(Tally::from_bytes(&bytes[..at]).is_err(), "cut {at}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn hostile_bytes_with_a_right_checksum(at in 12usize..400, value: u8, cut in 0usize..400) {
+        let mut bytes = tally(0, 3).to_bytes();
+        bytes.truncate(bytes.len() - 4);
+        let len = bytes.len();
+        bytes[at % len] = value;
+        bytes.truncate(len - cut % len);
+        let sum = crc32fast::hash(&bytes);
+        bytes.extend(sum.to_le_bytes());
+        // Either refused, or a state whose bytes these are.
+        if let Ok(tally) = Tally::from_bytes(&bytes) {
+            prop_assert_eq!(tally.to_bytes(), bytes);
+        }
+    }
+}
+
+#[test]
+fn figures_of_a_small_tally() {
+    let mut tally = Tally::new(Settings::default());
+    let (mut open, groups) = (Open::default(), GroupTable::default());
+    for (i, (nll, rank, ties)) in [(1.0, 0, 0), (3.0, 1, 1), (0.5, 0, 1), (1.5, 4, 0)].into_iter().enumerate() {
+        let score = RowScore { nll, lse: 0.0, rank, greater: rank, ties, flags: Flags(0) };
+        let token = Token { position: i as u64, label: 1, weight: 1.0, group: 0, hidden: i == 3, score };
+        tally.add(&token, &mut open, &groups);
+        if i % 2 == 1 {
+            tally.end_sequence(true, &mut open, &groups);
+        }
+    }
+    let total = tally.summary(None).total;
+    assert_eq!((total.whole.loss, total.visible.loss, total.hidden.loss), (1.5, 1.5, 1.5));
+    assert_eq!((total.whole.accuracy, total.whole.accuracy_strict), (0.5, 0.25));
+    assert_eq!(total.whole.mrr, (1.0 + 0.5 + 1.0 + 0.2) / 4.0);
+    assert_eq!(total.whole.top_k_accuracy[..5], [0.5, 0.75, 0.75, 0.75, 1.0]);
+    assert_eq!((total.whole.num_ties, total.whole.num_sequences), (2, 2));
+    // S = (4, 2), n = (2, 2), m = 1.5: residuals (1, -1), SE = sqrt(2 * 2) / 4.
+    assert_eq!(total.whole.loss_stderr, 0.5);
+    assert_eq!(total.visible.num_sequences, 2);
+    assert_eq!(total.hidden.loss_stderr.to_bits(), f64::NAN.to_bits());
+}
+
+#[test]
+fn invalid_rows_by_policy() {
+    for (policy, tokens, judged) in [(NonFinite::Omit, 1, 0.0), (NonFinite::Propagate, 2, 1.0)] {
+        let mut tally = Tally::new(Settings { nonfinite: policy, ..Settings::default() });
+        let (mut open, groups) = (Open::default(), GroupTable::default());
+        let good = RowScore { nll: 2.0, lse: 0.0, rank: 0, greater: 0, ties: 0, flags: Flags(0) };
+        let bad = RowScore { nll: f64::NAN, flags: Flags::NAN, ..good };
+        for score in [good, bad] {
+            let token = Token { position: 0, label: 0, weight: 1.0, group: 0, hidden: false, score };
+            tally.add(&token, &mut open, &groups);
+        }
+        tally.end_sequence(true, &mut open, &groups);
+        let summary = tally.summary(None);
+        assert_eq!((summary.facts.nan_rows, summary.total.whole.num_invalid), (1, 1));
+        assert_eq!(summary.total.whole.num_tokens, tokens);
+        assert_eq!(summary.total.whole.loss.is_nan(), policy == NonFinite::Propagate);
+        let exact = summary.total.whole.sequence_accuracy;
+        assert!(if judged == 0.0 { exact.is_nan() } else { exact == 0.0 });
+    }
+}
+
+#[test]
+fn what_does_not_merge() {
+    let mut a = tally(0, 2);
+    let other = Tally::new(Settings { trailing: 2, ..Settings::default() });
+    assert_eq!(a.merge(&other).map_err(|e| e.kind()), Err(ErrorKind::StateVersion));
+    let mut wide = Tally::new(a.settings.clone());
+    wide.see(&Seen { columns: Some(51), ..Seen::default() }, &["task".to_owned()]).unwrap();
+    wide.add_counts(&Counts { rows: 1, ..Counts::default() });
+    assert_eq!(a.merge(&wide).map_err(|e| e.kind()), Err(ErrorKind::Shape));
+}
