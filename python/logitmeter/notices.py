@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
 import warnings
 from pathlib import Path
@@ -14,13 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["warn", "warn_all"]
 
-PACKAGE = str(Path(__file__).parent)
+OURS = (str(Path(__file__).parent), contextlib.__file__, functools.__file__)
+"""The package, and what stands between its functions."""
 
 
 def warn(message: str, category: type[Warning]) -> None:
     """Issue a warning that points at the caller of this package."""
     frame, level = sys._getframe(), 1  # noqa: SLF001 - the documented way to a frame
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(OURS):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
 

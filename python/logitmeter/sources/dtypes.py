@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from logitmeter.exceptions import DTypeError
 
-__all__ = ["arrow_type", "element_name", "element_of_array"]
+__all__ = ["arrow_type", "check_stated", "element_name", "element_of_array"]
 
 ALIASES = {
     "float16": {"float16", "f16", "fp16", "half"},
@@ -51,10 +51,15 @@ def element_of_array(array: np.ndarray[Any, Any], stated: str | None) -> str:
     if name not in ALIASES:
         message = f"logits of dtype {name} cannot be read"
         raise DTypeError(message, expected=", ".join(ALIASES), got=name)
-    if stated not in {None, name}:
-        message = f"dtype={stated!r} was stated, but the logits are {name}"
-        raise DTypeError(message, expected=stated, got=name)
+    check_stated(name, stated)
     return name
+
+
+def check_stated(element: str, stated: str | None) -> None:
+    """Refuse a stated element type that is not the one there is."""
+    if stated not in {None, element}:
+        message = f"dtype={stated!r} was stated, but the logits are {element}"
+        raise DTypeError(message, expected=stated, got=element)
 
 
 def _stated_sixteen_bits(name: str, stated: str | None) -> str:

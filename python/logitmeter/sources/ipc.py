@@ -58,8 +58,10 @@ class IpcFile:
     @cached_property
     def schema(self) -> pa.Schema:
         """Its columns."""
+        sniff(self.path)  # before it is opened: that of a pipe would wait
         with self._guarded(), self._open() as file:
             schema = self._reader(file, None).schema
+            read_names(schema)
         self._check_end()
         return schema
 
@@ -106,7 +108,7 @@ class IpcFile:
         expected = self.stamp
         try:
             yield
-        except (pa.ArrowException, OSError, MemoryError, EOFError) as error:
+        except (pa.ArrowException, OSError, MemoryError, EOFError, UnicodeError) as error:
             if not _of_the_format(error, expected.size):
                 raise
             self._check_unchanged()
@@ -149,6 +151,13 @@ def stamp_of(path: str) -> Stamp:
     """Size, time of the last change and identity of a file."""
     status = os.stat(path)  # noqa: PTH116 - path is a str
     return Stamp(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def read_names(schema: pa.Schema) -> list[str]:
+    """Read every name, so that one that is no text raises its `UnicodeError` here."""
+    fields = list(schema)
+    fields += [field.type.field(i) for field in schema for i in range(field.type.num_fields)]
+    return [field.name for field in fields]
 
 
 def _of_the_format(error: BaseException, size: int) -> bool:

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 import pyarrow as pa
 
-from logitmeter.exceptions import DTypeError, SettingsError
+from logitmeter.exceptions import SettingsError
 from logitmeter.sources.base import LOGITS, Block, Facts, Reader
 from logitmeter.sources.vocab import stated_element
 
@@ -162,9 +162,4 @@ def _blocks(batches: Any) -> Iterator[Block]:
 
 
 def _present(schema: pa.Schema, names: Collection[str]) -> list[str]:
-    """Give the columns named that there are; of a name used twice nobody can say which is meant."""
-    twice = sorted({name for name in schema.names if schema.names.count(name) > 1} & set(names))
-    if twice:
-        message = f"the source has several columns named {twice[0]!r}"
-        raise DTypeError(message, expected="one column of each name", got=", ".join(schema.names))
     return [name for name in schema.names if name in names]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from logitmeter.exceptions import DTypeError
-from logitmeter.sources.dtypes import ALIASES, element_of_array
+from logitmeter.sources.dtypes import ALIASES, check_stated, element_of_array
 from logitmeter.sources.memory_numpy import Array, ArrayRows, Rows, check_shape, row_blocks
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def rows_of(thing: Any, dtype: str | None) -> Rows:
     if not is_tensor(thing):
         return ArrayRows(to_numpy(thing), dtype)
     tensor = thing.detach()
-    if _bf16(tensor) and dtype is None:
+    if _bf16(tensor):
+        check_stated("bfloat16", dtype)
         dtype = "bfloat16"
     if tensor.device.type == "cpu":
         return ArrayRows(_host_array(tensor), dtype)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from logitmeter._core import Columns
     from logitmeter.sources.base import Facts
 
-__all__ = ["PARTS", "check_given", "resolve"]
+__all__ = ["PARTS", "check_given", "check_unique", "resolve"]
 
 PARTS = ("logits", "labels", "mask", "weight", "sequence_id")
 ALIASES = {"labels": ("labels", "label")}
@@ -28,6 +28,17 @@ def check_given(given: Mapping[str, str | None] | None) -> dict[str, str | None]
             got=unknown[0],
         )
     return dict(given or {})
+
+
+def check_unique(present: Sequence[str]) -> None:
+    """Refuse a name used twice: nobody can say which column is meant."""
+    twice = next((name for name in present if present.count(name) > 1), None)
+    if twice is not None:
+        raise SettingsError(
+            f"the source has several columns named {twice!r}",
+            expected="one column of each name",
+            got=", ".join(present),
+        )
 
 
 def resolve(

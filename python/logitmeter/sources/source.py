@@ -13,7 +13,7 @@ from logitmeter.sources.feed import Feed
 from logitmeter.sources.files import FILE, File, Files
 from logitmeter.sources.limit import Limited
 from logitmeter.sources.memory_numpy import Dense
-from logitmeter.sources.roles import PARTS, resolve
+from logitmeter.sources.roles import PARTS, check_unique, resolve
 from logitmeter.sources.sides import Layout, column_of, shape_of
 from logitmeter.sources.vocab import vocab_of
 
@@ -143,6 +143,7 @@ class Source:
         self, data: Data | None = None, *, shift: bool = False, keep: Sequence[str] = ()
     ) -> Feed:
         """Give the stream for one call, with its data beside the logits."""
+        check_unique(self._reader.schema.names)
         data = self._data.over(data or Data())
         reader = self._joined(data, shift=shift)
         names = self._columns | data.named()
@@ -186,8 +187,9 @@ class Source:
             columns[name] = column_of(array, "by", layout, name)
         if not columns:
             return reader, {}
-        _check_lengths(columns, layout)
-        return Paired(reader, Columns(_shortest(columns)), " and ".join(columns)), dict(parts)
+        names = [*parts, *data.groups()]
+        _check_lengths(dict(zip(names, columns.values(), strict=True)), layout)
+        return Paired(reader, Columns(_shortest(columns)), " and ".join(names)), dict(parts)
 
 
 def _either(one: Any, other: Any) -> Any:

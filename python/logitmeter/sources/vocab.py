@@ -21,6 +21,8 @@ def storage_of(kind: Any) -> Any:
 
 def vocab_of(kind: Any) -> int | None:
     """Give the V that a type states; None if only the rows themselves tell."""
+    if kind is None:
+        return None
     storage = storage_of(kind)
     if len(getattr(kind, "shape", [])) > 1:
         return None
@@ -46,5 +48,5 @@ def stated_element(schema: pa.Schema, logits: str) -> str | None:
     key = METADATA_KEY.encode()
     for metadata in (schema.field(logits).metadata, schema.metadata):
         if metadata and key in metadata:
-            return element_name(metadata[key].decode())
+            return element_name(metadata[key].decode(errors="replace"))
     return None
