@@ -128,6 +128,12 @@ impl Vocab {
                 .is_none_or(|m| m.words[id / LANES] >> (id % LANES) & 1 == 1)
     }
 
+    /// How many entries have a probability.
+    #[must_use]
+    pub fn allowed(&self) -> usize {
+        (0..self.size).filter(|&id| self.allows(id)).count()
+    }
+
     /// Whether a mask leaves entries out.
     #[must_use]
     pub fn is_masked(&self) -> bool {

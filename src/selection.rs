@@ -291,6 +291,17 @@ impl Selector {
         self.failure.as_ref()
     }
 
+    /// Notes an error that was found elsewhere (a row without a distribution).
+    pub fn note(&mut self, failure: Failure) {
+        Failure::keep_first(&mut self.failure, failure);
+    }
+
+    /// Below this position it is known which positions count.
+    #[must_use]
+    pub fn decided(&self) -> u64 {
+        self.gap.front().map_or(self.position, |held| held.position)
+    }
+
     /// The smallest position at which an error may still turn up.
     #[must_use]
     pub fn horizon(&self) -> i64 {

@@ -64,6 +64,9 @@ impl Flags {
     /// The label's logit is -inf.
     pub const NEGINF_LABEL: Self = Self(8);
 
+    /// There is no row: it is null.
+    pub const MISSING: Self = Self(16);
+
     /// Both.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
@@ -79,7 +82,7 @@ impl Flags {
     /// Whether the row has no distribution at all.
     #[must_use]
     pub const fn invalid(self) -> bool {
-        self.has(Self(Self::NAN.0 | Self::POSINF.0 | Self::EMPTY.0))
+        self.has(Self(Self::NAN.0 | Self::POSINF.0 | Self::EMPTY.0 | Self::MISSING.0))
     }
 }
 

@@ -130,6 +130,22 @@ impl Tally {
         &self.settings
     }
 
+    /// Names of the group columns.
+    #[must_use]
+    pub fn by(&self) -> &[String] {
+        &self.by
+    }
+
+    /// The loss so far, the open sequence included; for a progress bar.
+    #[must_use]
+    pub fn running_loss(&self, open: &Open) -> f64 {
+        let sum = |closed: &ExactSum, open: f64| closed.value() + open;
+        let parts = [(&self.total.visible, &open.total.visible), (&self.total.hidden, &open.total.hidden)];
+        let loss: f64 = parts.iter().map(|(part, open)| sum(&part.loss, open.loss.value())).sum();
+        let weight: f64 = parts.iter().map(|(part, open)| sum(&part.weight.sum(), open.weight.sum().value())).sum();
+        loss / weight
+    }
+
     /// What was seen of the input.
     #[must_use]
     pub fn seen(&self) -> &Seen {

@@ -195,8 +195,8 @@ impl Sequences {
 #[derive(Debug, Clone, Default)]
 pub(super) struct OpenPart {
     tokens: u64,
-    loss: ExactSum,
-    weight: Weight,
+    pub(super) loss: ExactSum,
+    pub(super) weight: Weight,
     correct: Weight,
     wrong: bool,
     omitted: bool,

@@ -1,0 +1,175 @@
+//! The line as a value that can be fed, merged and asked: what `evaluate` and `Meter` stand on.
+
+use crate::arrow::Reader;
+use crate::error::{Error, ErrorKind, Result};
+use crate::parallel::Control;
+use crate::pipeline::{Carry, Pipeline, Read, Scored};
+use crate::scoring::Scorer;
+use crate::settings::Settings;
+use crate::tally::{Open, Summary, Tally};
+use crate::warnings::Warning;
+
+/// A tally with the state of counting that carries over batch borders.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    tally: Tally,
+    open: Open,
+    carry: Carry,
+    known: bool,
+}
+
+/// Watches a run from the calling thread: may stop it, and is told how far it is.
+pub trait Observer: Control {
+    /// Whether it wants to be told now.
+    fn wants_progress(&self) -> bool;
+
+    /// Told after a piece: what was read, and the loss so far.
+    fn progress(&mut self, read: Read, loss: f64);
+}
+
+/// How one update reads its stream.
+pub struct Update<'a> {
+    /// The stream.
+    pub reader: &'a mut Reader,
+    /// Who scores; `None` looks at labels and selection only.
+    pub scorer: Option<&'a mut Scorer>,
+    /// Names of the group columns.
+    pub by: &'a [String],
+    /// Whether the input ends with it.
+    pub last: bool,
+}
+
+impl Meter {
+    /// An empty meter.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let carry = Carry::new(&settings);
+        Self { tally: Tally::new(settings), open: Open::default(), carry, known: true }
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        self.tally.settings()
+    }
+
+    /// Whether a sequence is still open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.carry.selector.is_open()
+    }
+
+    /// States the length of rows, where no logits will say it.
+    ///
+    /// # Errors
+    /// A length that the settings do not fit.
+    pub fn set_vocab(&mut self, columns: usize) -> Result<()> {
+        self.carry.vocab(columns, &self.settings().clone()).map(|_| ())
+    }
+
+    /// Reads a stream to its end.
+    ///
+    /// # Errors
+    /// The first error of the stream, of counting or of scoring; all before it is in the tally.
+    pub fn update(&mut self, update: Update, observer: &mut dyn Observer) -> Result<()> {
+        let Update { reader, mut scorer, by, last } = update;
+        let settings = self.settings().clone();
+        if settings.leading + settings.trailing > 0 && !reader.has_mask() {
+            let message = "leading and trailing tokens need a mask: keep the token ids as labels and \
+                           pass mask = labels != -100";
+            return Err(Error::new(ErrorKind::Settings, message).wanted("a mask", "none"));
+        }
+        self.known = reader.id_type().is_some();
+        let mut read = Read::default();
+        loop {
+            let mut line = Pipeline::new(reader, &mut self.carry, scorer.as_deref_mut(), &settings, &mut read);
+            let Some(scored) = line.next(&mut *observer)? else { break };
+            self.absorb(scored, by)?;
+            if observer.wants_progress() {
+                observer.progress(read, self.tally.running_loss(&self.open));
+            }
+        }
+        // The last word, however soon after the one before.
+        observer.progress(read, self.tally.running_loss(&self.open));
+        if last { self.close() } else { Ok(()) }
+    }
+
+    /// Ends the open sequence, and the input; nothing if none is open.
+    ///
+    /// # Errors
+    /// The first error that was not settled before.
+    pub fn close(&mut self) -> Result<()> {
+        let settings = self.settings().clone();
+        let scored = self.carry.finish(&settings)?;
+        let by = self.tally.by().to_vec();
+        self.absorb(scored, &by)
+    }
+
+    fn absorb(&mut self, scored: Scored, by: &[String]) -> Result<()> {
+        self.tally.see(&scored.seen, by)?;
+        self.tally.add_counts(&scored.counts);
+        let mut ends = scored.ends.iter().peekable();
+        for (i, token) in scored.tokens.iter().enumerate() {
+            while let Some(end) = ends.next_if(|end| end.after <= i) {
+                self.tally.end_sequence(end.id.is_some(), &mut self.open, &self.carry.groups);
+            }
+            self.tally.add(token, &mut self.open, &self.carry.groups);
+        }
+        for end in ends {
+            self.tally.end_sequence(end.id.is_some(), &mut self.open, &self.carry.groups);
+        }
+        scored.failure.map_or(Ok(()), Err)
+    }
+
+    /// The summary of all that is decided.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let open = self.is_open().then_some((&self.open, &self.carry.groups, self.known));
+        self.tally.summary(open)
+    }
+
+    /// What there is to warn of.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.carry.watch.warnings(self.settings())
+    }
+
+    /// Adds another meter.
+    ///
+    /// # Errors
+    /// One of the two is open, or their settings differ.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        self.must_be_closed("merge")?;
+        other.must_be_closed("merge")?;
+        self.tally.merge(&other.tally)?;
+        self.carry.watch.merge(&other.carry.watch);
+        Ok(())
+    }
+
+    /// The canonical bytes of its state.
+    ///
+    /// # Errors
+    /// It is open.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.must_be_closed("to_bytes")?;
+        Ok(self.tally.to_bytes())
+    }
+
+    /// A meter of such bytes.
+    ///
+    /// # Errors
+    /// Bytes that are damaged or of another version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let tally = Tally::from_bytes(bytes)?;
+        let carry = Carry::new(tally.settings());
+        Ok(Self { tally, open: Open::default(), carry, known: true })
+    }
+
+    fn must_be_closed(&self, what: &str) -> Result<()> {
+        if self.is_open() {
+            let message = format!("{what} on an open meter: the last update had final=False; call close() first");
+            return Err(Error::new(ErrorKind::Settings, message));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! The line from source to sink: pieces of a stream, selection, kernel, scored tokens.
+//!
+//! [`Pipeline`] is pulled: each [`Pipeline::next`] reads one piece and gives the tokens that it
+//! decided, in the order of positions. What carries over a cut lives in [`Carry`], so that a
+//! [`crate::meter::Meter`] can go on with the next update.
+
+use crate::arrow::{Input, LogitColumn, Reader};
+use crate::element::Element;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::{Flags, Kernel, RowJob, RowScore};
+use crate::key::GroupTable;
+use crate::parallel::Control;
+use crate::rows::Vocab;
+use crate::scoring::{Job, Scorer};
+use crate::selection::{Check, Counts, Failure, RowAt, Selected, Selector, SequenceEnd};
+use crate::settings::{NonFinite, Settings};
+use crate::tally::{Seen, Token};
+use crate::warnings::Watch;
+use arrow_array::RecordBatch;
+use std::sync::Arc;
+
+/// What carries over from piece to piece, and from one update of a meter to the next.
+#[derive(Debug, Clone)]
+pub struct Carry {
+    /// The state of counting.
+    pub selector: Selector,
+    /// Numbers of groups.
+    pub groups: GroupTable,
+    /// What is watched for, beside the result.
+    pub watch: Watch,
+    vocab: Option<Arc<Vocab>>,
+    columns: usize,
+    row: Option<CarriedRow>,
+}
+
+/// With shift the last row of a piece scores the first label of the next.
+#[derive(Debug, Clone)]
+struct CarriedRow {
+    element: Element,
+    /// `None` for a null row.
+    bytes: Option<Vec<u8>>,
+}
+
+/// What a piece gave.
+#[derive(Debug, Default)]
+pub struct Scored {
+    /// Tokens that count, up to the first error.
+    pub tokens: Vec<Token>,
+    /// Sequences that ended, each after so many of the tokens.
+    pub ends: Vec<SequenceEnd>,
+    /// Counts of positions and runs.
+    pub counts: Counts,
+    /// What the input looks like.
+    pub seen: Seen,
+    /// The piece's first position, its length, and its columns that are passed through.
+    pub kept: Option<(u64, RecordBatch)>,
+    /// Below this position it is known which positions count.
+    pub decided: u64,
+    /// The first error, once nothing can come before it; the stream ends with it.
+    pub failure: Option<Error>,
+}
+
+/// What was read so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Read {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of logits, counted or not.
+    pub bytes: u64,
+}
+
+/// The line, over one stream.
+pub struct Pipeline<'a> {
+    reader: &'a mut Reader,
+    carry: &'a mut Carry,
+    scorer: Option<&'a mut Scorer>,
+    settings: &'a Settings,
+    read: &'a mut Read,
+}
+
+impl Carry {
+    /// At the start of an input.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            selector: Selector::new(settings),
+            groups: GroupTable::default(),
+            watch: Watch::default(),
+            vocab: None,
+            columns: 0,
+            row: None,
+        }
+    }
+
+    /// The vocabulary of rows of this length; it stays the same for the whole input.
+    ///
+    /// # Errors
+    /// Rows of another length than before, or settings that do not fit them.
+    pub fn vocab(&mut self, columns: usize, settings: &Settings) -> Result<Arc<Vocab>> {
+        match &self.vocab {
+            Some(vocab) if self.columns == columns => Ok(Arc::clone(vocab)),
+            Some(_) => {
+                let message = format!("rows of {columns} logits follow rows of {}: one vocabulary an input", self.columns);
+                Err(Error::new(ErrorKind::Shape, message).wanted(self.columns.to_string(), columns.to_string()))
+            }
+            None => {
+                let vocab = Vocab::new(columns, settings.valid_vocab, settings.vocab_mask.as_deref())?;
+                let vocab = Arc::new(vocab);
+                self.vocab = Some(Arc::clone(&vocab));
+                self.columns = columns;
+                Ok(vocab)
+            }
+        }
+    }
+
+    /// Ends the input: what is still open is decided, and what comes next is another input.
+    ///
+    /// # Errors
+    /// The first error, which nothing can precede any more.
+    pub fn finish(&mut self, settings: &Settings) -> Result<Scored> {
+        let Some(vocab) = self.vocab.clone() else { return Ok(Scored::default()) };
+        let selected = self.selector.finish(&vocab);
+        self.row = None;
+        let scores = selected.picks.iter().map(|pick| score_of(pick.row, &selected.held, &[], None)).collect();
+        let mut scored = Scored { counts: self.selector.take_counts(), decided: u64::MAX, ..Scored::default() };
+        self.watch.add_run_ends(self.selector.take_last_labels());
+        deliver(&mut scored, selected, scores, &mut self.selector, settings);
+        settle(&mut scored, &self.selector, i64::MAX);
+        Ok(scored)
+    }
+}
+
+impl<'a> Pipeline<'a> {
+    /// A line; without a scorer only what can be known without logits is found.
+    pub fn new(
+        reader: &'a mut Reader,
+        carry: &'a mut Carry,
+        scorer: Option<&'a mut Scorer>,
+        settings: &'a Settings,
+        read: &'a mut Read,
+    ) -> Self {
+        Self { reader, carry, scorer, settings, read }
+    }
+
+    /// The next piece's tokens; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// The stream's own errors and what the control says. Errors of counting and scoring come in
+    /// [`Scored::failure`], after the tokens before them.
+    pub fn next(&mut self, control: &mut dyn Control) -> Result<Option<Scored>> {
+        control.tick()?;
+        let Some(input) = self.reader.next(&mut self.carry.groups)? else { return Ok(None) };
+        let start = self.carry.selector.position();
+        // A piece of null lists alone says nothing of their length.
+        let columns = input.logits.as_ref().map(LogitColumn::columns).filter(|&columns| columns > 0);
+        let columns = columns.unwrap_or(self.carry.columns);
+        let vocab = self.carry.vocab(columns, self.settings)?;
+        let selected = self.carry.selector.push(&input.piece, &vocab);
+        let mut scored = Scored {
+            counts: self.carry.selector.take_counts(),
+            seen: self.seen(&input),
+            decided: self.carry.selector.decided(),
+            ..Scored::default()
+        };
+        self.read.rows += input.piece.len() as u64;
+        match (&input.logits, self.scorer.is_some()) {
+            (Some(logits), true) => self.score(logits, &vocab, selected, &mut scored, control)?,
+            _ => self.decide(selected, &mut scored),
+        }
+        scored.kept = Some((start, input.keep));
+        Ok(Some(scored))
+    }
+
+    fn seen(&self, input: &Input) -> Seen {
+        Seen {
+            elements: input.logits.iter().map(LogitColumn::element).collect(),
+            columns: input.logits.as_ref().map(|logits| logits.columns() as u64),
+            mask: self.reader.has_mask(),
+            weight: self.reader.has_weight(),
+            unknown_sequences: false,
+        }
+    }
+
+    /// Scores what this piece decided, and in advance what stays held.
+    fn score(
+        &mut self,
+        logits: &LogitColumn,
+        vocab: &Vocab,
+        selected: Selected,
+        scored: &mut Scored,
+        control: &mut dyn Control,
+    ) -> Result<()> {
+        self.read.bytes += (logits.rows() * logits.row_bytes()) as u64;
+        let Some(scorer) = self.scorer.as_deref_mut() else { return Ok(()) };
+        let picks = selected.picks.iter().map(|pick| (pick.row, pick.label));
+        let advance = selected.advance.iter().map(|a| (a.row, a.label));
+        let jobs: Vec<Job> = picks
+            .chain(advance)
+            .filter_map(|(row, label)| match row {
+                RowAt::Here(row) => Some(Job { row, label: Some(label) }),
+                _ => None,
+            })
+            .collect();
+        let fresh = scorer.score(logits, vocab, &jobs, control)?;
+        let carried = self.carry.row.as_ref().map(|row| (row, &*scorer));
+        let carried = |label| carried.as_ref().map(|(row, scorer)| row.score(scorer, vocab, label));
+        let mut used = 0;
+        let mut take = |row, label| {
+            let here = &fresh[used..];
+            used += usize::from(matches!(row, RowAt::Here(_)));
+            score_of(row, &selected.held, here, carried(label))
+        };
+        let scores: Vec<RowScore> = selected.picks.iter().map(|p| take(p.row, p.label)).collect();
+        for advance in &selected.advance {
+            let score = take(advance.row, advance.label);
+            self.carry.selector.set_score(advance.slot, score);
+        }
+        self.carry.watch.add_rows(logits, vocab, &selected, &scores);
+        self.carry.watch.add_run_ends(self.carry.selector.take_last_labels());
+        if self.settings.shift {
+            self.carry.row = CarriedRow::last_of(logits, vocab);
+        }
+        self.conclude(selected, scores, scored);
+        Ok(())
+    }
+
+    /// Without logits: the tokens with no scores.
+    fn decide(&mut self, selected: Selected, scored: &mut Scored) {
+        let unknown = RowScore { nll: 0.0, lse: 0.0, rank: 0, greater: 0, ties: 0, flags: Flags(0) };
+        for advance in &selected.advance {
+            self.carry.selector.set_score(advance.slot, unknown);
+        }
+        self.carry.watch.add_run_ends(self.carry.selector.take_last_labels());
+        let scores = vec![unknown; selected.picks.len()];
+        self.conclude(selected, scores, scored);
+    }
+
+    fn conclude(&mut self, selected: Selected, scores: Vec<RowScore>, scored: &mut Scored) {
+        let horizon = self.carry.selector.horizon();
+        deliver(scored, selected, scores, &mut self.carry.selector, self.settings);
+        settle(scored, &self.carry.selector, horizon);
+    }
+}
+
+impl CarriedRow {
+    fn last_of(logits: &LogitColumn, vocab: &Vocab) -> Option<Self> {
+        let last = logits.rows().checked_sub(1)?;
+        Some(Self { element: logits.element(), bytes: logits.row(last, vocab).map(<[u8]>::to_vec) })
+    }
+
+    fn score(&self, scorer: &Scorer, vocab: &Vocab, label: u32) -> RowScore {
+        let mut scores = Vec::with_capacity(1);
+        if let Some(row) = &self.bytes {
+            let kernel: Kernel = scorer.kernel_of(self.element, vocab);
+            kernel.score(&[RowJob { row, label: Some(label) }], &mut scores);
+        }
+        scores.pop().unwrap_or(crate::scoring::MISSING)
+    }
+}
+
+/// The score of one pick: `fresh` begins with it if it was scored with this piece.
+fn score_of(row: RowAt, held: &[RowScore], fresh: &[RowScore], carried: Option<RowScore>) -> RowScore {
+    let found = match row {
+        RowAt::Here(_) => fresh.first().copied(),
+        RowAt::Held(at) => held.get(at as usize).copied(),
+        RowAt::Carried => carried,
+    };
+    found.unwrap_or(crate::scoring::MISSING)
+}
+
+/// Hands on the tokens before the first error; a row without a distribution is one.
+fn deliver(
+    scored: &mut Scored,
+    selected: Selected,
+    scores: Vec<RowScore>,
+    selector: &mut Selector,
+    settings: &Settings,
+) {
+    let limit = selector.failure().map(|failure| failure.place);
+    for (pick, score) in selected.picks.iter().zip(scores) {
+        if limit.is_some_and(|limit| limit < (pick.position as i64, Check::NonFinite)) {
+            break;
+        }
+        let raise = settings.nonfinite == NonFinite::Raise || score.flags.has(Flags::MISSING);
+        if raise && score.flags.invalid() {
+            selector.note(nonfinite(pick.position, score.flags, settings.shift));
+            break;
+        }
+        scored.tokens.push(Token {
+            position: pick.position,
+            label: pick.label,
+            weight: pick.weight,
+            group: pick.group,
+            hidden: pick.hidden,
+            score,
+        });
+    }
+    let kept = scored.tokens.len();
+    scored.ends = selected.ends;
+    if kept < selected.picks.len() {
+        scored.ends.retain(|end| end.after <= kept);
+    }
+}
+
+/// Raises the error, once nothing can turn up before it.
+fn settle(scored: &mut Scored, selector: &Selector, horizon: i64) {
+    let failure = selector.failure().filter(|failure| failure.place.0 < horizon);
+    scored.failure = failure.map(|failure| failure.error.clone());
+}
+
+fn nonfinite(position: u64, flags: Flags, shift: bool) -> Failure {
+    let row = position as i64 - i64::from(shift);
+    let (what, hint) = if flags.has(Flags::MISSING) {
+        ("null", "nulls are never scored; leave the row out of the mask")
+    } else if flags.has(Flags::NAN) {
+        ("NaN", "nonfinite=\"omit\" leaves such rows out")
+    } else if flags.has(Flags::POSINF) {
+        ("+inf", "nonfinite=\"omit\" leaves such rows out")
+    } else {
+        ("-inf in every allowed entry", "nonfinite=\"omit\" leaves such rows out")
+    };
+    let message = format!("row {row} of the logits holds {what}, and the label at position {position} counts; {hint}");
+    let error = Error::new(ErrorKind::NonFinite, message)
+        .wanted("finite logits or -inf", what)
+        .at(position as i64, Some(row));
+    Failure { place: (position as i64, Check::NonFinite), error }
+}

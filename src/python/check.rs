@@ -1,0 +1,61 @@
+//! Labels and selection without logits.
+
+use super::errors::OrRaise;
+use super::observer::{PyObserver, Stop};
+use super::reading::Reading;
+use super::settings::Settings;
+use super::summary::hidden_labels;
+use crate::meter::{Meter, Update};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3_arrow::PyRecordBatchReader;
+
+/// Decides which tokens count, from a stream that holds no logits.
+#[pyfunction]
+#[pyo3(signature = (stream, settings, *, columns, vocab_size, null_labels="raise"))]
+pub(super) fn check<'py>(
+    py: Python<'py>,
+    stream: PyRecordBatchReader,
+    settings: &Settings,
+    columns: &Bound<'_, PyDict>,
+    vocab_size: usize,
+    null_labels: &str,
+) -> PyResult<Bound<'py, PyDict>> {
+    let stop = Stop::default();
+    let reading = Reading {
+        columns,
+        dtype: None,
+        null_labels,
+        ignore_index: settings.0.ignore_index,
+        read_ahead: false,
+        labels: true,
+        logits: false,
+    };
+    let mut reader = reading.reader(py, stream, &stop)?;
+    let by = super::scores::names(columns, "by")?;
+    let known = reader.id_type().is_some();
+    let mut meter = Meter::new(settings.0.clone());
+    meter.set_vocab(vocab_size).or_raise(py)?;
+    let mut observer = PyObserver::new(stop.clone(), None);
+    let done = py.detach(|| {
+        meter.update(Update { reader: &mut reader, scorer: None, by: &by, last: true }, &mut observer)
+    });
+    if let Some(stopped) = stop.take() {
+        return Err(stopped);
+    }
+    done.or_raise(py)?;
+    let summary = meter.summary();
+    let dict = PyDict::new(py);
+    dict.set_item("num_rows", summary.counts.rows)?;
+    dict.set_item("num_visible", summary.total.visible.num_tokens)?;
+    dict.set_item("num_hidden", summary.total.hidden.num_tokens)?;
+    dict.set_item("num_runs", summary.counts.runs)?;
+    dict.set_item("num_sequences", summary.total.whole.num_sequences)?;
+    dict.set_item("sequences_known", known)?;
+    dict.set_item("num_short_left", summary.counts.short_left)?;
+    dict.set_item("num_short_right", summary.counts.short_right)?;
+    dict.set_item("num_unscored", summary.counts.unscored)?;
+    dict.set_item("hidden_label_ids", hidden_labels(py, &summary)?)?;
+    dict.set_item("warnings", meter.warnings())?;
+    Ok(dict)
+}

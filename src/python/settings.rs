@@ -1,0 +1,115 @@
+//! The counting options, as a Python value.
+
+use super::errors::OrRaise;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::Precision;
+use crate::settings::{NonFinite, OnShort, Settings as Inner};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// The counting options, checked once.
+#[pyclass(frozen, module = "logitmeter._core")]
+pub(super) struct Settings(pub(super) Inner);
+
+fn unknown(option: &str, got: &str, known: &str) -> Error {
+    Error::new(ErrorKind::Settings, format!("{option} is {got:?}; it can be {known}")).wanted(known, got)
+}
+
+/// A count that is not negative.
+fn count(option: &str, value: i64) -> Result<usize> {
+    usize::try_from(value).map_err(|_| {
+        Error::new(ErrorKind::Settings, format!("{option} is {value}; it must be at least 0")).wanted(">= 0", value.to_string())
+    })
+}
+
+pub(super) fn precision(name: &str) -> Result<Precision> {
+    match name {
+        "fast" => Ok(Precision::Fast),
+        "exact" => Ok(Precision::Exact),
+        other => Err(unknown("precision", other, "\"fast\" or \"exact\"")),
+    }
+}
+
+fn on_short(name: &str) -> Result<OnShort> {
+    match name {
+        "raise" => Ok(OnShort::Raise),
+        "count" => Ok(OnShort::Count),
+        other => Err(unknown("on_short", other, "\"raise\" or \"count\"")),
+    }
+}
+
+fn nonfinite(name: &str) -> Result<NonFinite> {
+    match name {
+        "raise" => Ok(NonFinite::Raise),
+        "omit" => Ok(NonFinite::Omit),
+        "propagate" => Ok(NonFinite::Propagate),
+        other => Err(unknown("nonfinite", other, "\"raise\", \"omit\" or \"propagate\"")),
+    }
+}
+
+/// Bytes of 0 and 1, one an entry.
+pub(super) fn vocab_mask(bytes: Option<&[u8]>) -> Option<std::sync::Arc<[bool]>> {
+    bytes.map(|bytes| bytes.iter().map(|&byte| byte != 0).collect())
+}
+
+#[pymethods]
+impl Settings {
+    #[new]
+    #[pyo3(signature = (*, ignore_index=-100, shift=false, leading=0, trailing=0, on_short="raise",
+        valid_vocab=None, vocab_mask=None, nonfinite="raise", precision="fast"))]
+    #[expect(clippy::too_many_arguments, reason = "one argument an option")]
+    fn new(
+        py: Python<'_>,
+        ignore_index: i64,
+        shift: bool,
+        leading: i64,
+        trailing: i64,
+        on_short: &str,
+        valid_vocab: Option<i64>,
+        vocab_mask: Option<&[u8]>,
+        nonfinite: &str,
+        precision: &str,
+    ) -> PyResult<Self> {
+        let settings = || -> Result<Inner> {
+            Ok(Inner {
+                ignore_index,
+                shift,
+                leading: count("leading", leading)?,
+                trailing: count("trailing", trailing)?,
+                on_short: self::on_short(on_short)?,
+                valid_vocab: valid_vocab.map(|n| count("valid_vocab", n)).transpose()?,
+                vocab_mask: self::vocab_mask(vocab_mask),
+                nonfinite: self::nonfinite(nonfinite)?,
+                precision: self::precision(precision)?,
+            })
+        };
+        settings().or_raise(py).map(Self)
+    }
+
+    /// Each option by its name.
+    pub(super) fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (s, dict) = (&self.0, PyDict::new(py));
+        dict.set_item("ignore_index", s.ignore_index)?;
+        dict.set_item("shift", s.shift)?;
+        dict.set_item("leading", s.leading)?;
+        dict.set_item("trailing", s.trailing)?;
+        dict.set_item("on_short", s.on_short.name())?;
+        dict.set_item("valid_vocab", s.valid_vocab)?;
+        let mask = s.vocab_mask.as_ref().map(|mask| mask.iter().map(|&bit| u8::from(bit)).collect::<Vec<u8>>());
+        dict.set_item("vocab_mask", mask.map(|bytes| PyBytes::new(py, &bytes)))?;
+        dict.set_item("nonfinite", s.nonfinite.name())?;
+        dict.set_item("precision", s.precision.name())?;
+        Ok(dict)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other.cast::<Self>().is_ok_and(|other| other.get().0 == self.0)
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.fields().hash(&mut hasher);
+        hasher.finish()
+    }
+}
