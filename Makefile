@@ -100,6 +100,10 @@ test-neon: ## the Rust tests on aarch64, emulated (as root: installs a cross com
 test-neon-if-ready:
 	tools/test_neon.sh $(if $(CI),,--if-ready)
 
+.PHONY: test-avx512-emulated
+test-avx512-emulated: ## the kernel's tests with AVX-512, emulated (as root: installs Bochs; 7 minutes)
+	tools/test_avx512.sh
+
 .PHONY: test-torch
 test-torch: wheel ## the tests that need torch, with Debian's (as root: installs it)
 	tools/test_torch.sh dist/*.whl

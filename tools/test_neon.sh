@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test_neon.sh [--if-ready] [cargo test arguments]: the crate's tests, compiled for aarch64 and run
+# test_neon.sh [--if-ready] [cargo test arguments]: the core's tests, compiled for aarch64 and run
 # under qemu-user, so that the NEON tier is executed and not only compiled.
 #
 # Needs a Rust compiler with the aarch64 library, a cross linker, qemu-aarch64 and an aarch64 libc.
@@ -7,6 +7,7 @@
 # With --if-ready nothing is installed, and a machine without them says so and goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source tools/debian.sh
 
 target=aarch64-unknown-linux-gnu
 packages=(rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static)
@@ -26,42 +27,32 @@ find_rustc() {
 }
 
 ready() {
-    find_rustc > /dev/null && command -v aarch64-linux-gnu-gcc qemu-aarch64-static > /dev/null \
-        && [ -e /lib/ld-linux-aarch64.so.1 ]
+    find_rustc > /dev/null && command -v aarch64-linux-gnu-gcc > /dev/null \
+        && command -v qemu-aarch64-static > /dev/null && [ -e /lib/ld-linux-aarch64.so.1 ]
 }
 
-install_packages() {
-    dpkg --add-architecture arm64
-    for _ in 1 2 3; do # an index that is being renewed fails once, and works again at once
-        apt-get update -qq && apt-get install -qq -y --no-install-recommends "${packages[@]}" && return
-        sleep 5
-    done
-    return 1
-}
-
+if_ready=
+if [ "${1:-}" = --if-ready ]; then
+    if_ready=yes
+    shift
+fi
 if ! ready; then
-    if [ "${1:-}" = --if-ready ]; then
+    if [ "$if_ready" ]; then
         echo "neon: NOT RUN: no aarch64 compiler and emulator here (make test-neon)"
         exit 0
     fi
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
-        echo "neon: needs Debian's ${packages[*]} (architecture arm64), or their like" >&2
-        exit 1
-    fi
-    log=$(mktemp)
-    install_packages > "$log" 2>&1 || { tail -n 30 "$log" >&2; exit 1; }
-    rm -f "$log"
+    debian_or_die neon "${packages[@]} (of architecture arm64)"
+    dpkg --add-architecture arm64
+    debian_install "${packages[@]}"
     ready || { echo "neon: installed ${packages[*]}, and something is still missing" >&2; exit 1; }
 fi
-[ "${1:-}" != --if-ready ] || shift
 
 # qemu's root is / and not the cross toolchain's folder, under which threads hang at their start.
-# A test binary that hangs all the same is ended; property tests take fewer cases, at a tenth of
-# the speed.
+# A test binary that hangs all the same is ended. Property tests take fewer cases at this speed.
+RUSTC=$(find_rustc)
 export RUSTC CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="timeout 300 qemu-aarch64-static -L /"
-export PROPTEST_CASES=${PROPTEST_CASES:-32}
-RUSTC=$(find_rustc)
-echo "neon: $("$RUSTC" --version), under $(qemu-aarch64-static --version | head -n 1)"
-cargo test ${CI:+--locked} --target "$target" --target-dir target/emulated --lib --tests "$@"
+export CARGO_PROFILE_DEV_DEBUG=0 PROPTEST_CASES=${PROPTEST_CASES:-32} LOGITMETER_REQUIRE_ISA=neon
+echo "neon: $("$RUSTC" --version), $(qemu-aarch64-static --version | head -n 1)"
+cargo test ${CI:+--locked} --target "$target" --target-dir target/emulated --lib "$@"
 echo "neon: passed"

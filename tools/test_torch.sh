@@ -3,15 +3,13 @@
 # no accelerator libraries beside it. As root on Debian it is installed; elsewhere it must be there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source tools/debian.sh
 wheel=$1 python=/usr/bin/python3
+packages=(python3-torch python3-venv)
 
 if ! "$python" -c 'import ensurepip, torch' 2> /dev/null; then
-    if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
-        echo "torch: needs Debian's python3-torch and python3-venv" >&2
-        exit 1
-    fi
-    apt-get update -qq
-    apt-get install -qq -y --no-install-recommends python3-torch python3-venv > /dev/null
+    debian_or_die torch "${packages[@]}"
+    debian_install "${packages[@]}"
 fi
 
 place=$(mktemp -d)
