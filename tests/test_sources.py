@@ -470,13 +470,18 @@ def test_metadata_name_the_element_type() -> None:
     [
         (pa.list_(pa.float32(), V), V),
         (pa.fixed_shape_tensor(pa.float32(), [V]), V),
-        (pa.binary(2 * V), V),
+        (pa.binary(2 * V), None),
         (pa.list_(pa.float32()), None),
     ],
 )
 def test_the_vocabulary_is_known_by_the_type(kind: pa.DataType, vocab: int | None) -> None:
     schema = pa.schema([("logits", kind)])
     assert feed(schema.empty_table()).stated_vocab == vocab
+
+
+def test_the_vocabulary_of_opaque_bytes_is_known_by_the_element() -> None:
+    source = pa.schema([("logits", pa.binary(2 * V))]).empty_table()
+    assert feed(scan(source, dtype="bf16")).stated_vocab == V
 
 
 def test_a_list_s_vocabulary_is_that_of_its_first_row() -> None:

@@ -1,8 +1,8 @@
 """What every reader gives: blocks of columns, and what is known before anything is read.
 
 A new format is one new file with one subclass of `Reader`. Pairing with labels from elsewhere
-(`align.py`), reading only the first rows (`limit.py`) and tables of one row a sequence
-(`sequence_rows.py`) are readers around a reader, so every format has them for nothing.
+(`align.py`) and reading only the first rows (`limit.py`) are readers around a reader, so every
+format has them for nothing.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class Feed:
     @property
     def stated_vocab(self) -> int | None:
         """The length of a row, if its type states it."""
-        return vocab_of(self._logits_type)
+        return vocab_of(self._logits_type, self.dtype)
 
     @property
     def vocab_size(self) -> int:

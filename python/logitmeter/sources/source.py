@@ -170,7 +170,7 @@ class Source:
         shape = reader.rows.shape if isinstance(reader, Dense) else None
         name = self._columns.get("logits") or "logits"
         kind = reader.schema.field(name).type if name in reader.schema.names else None
-        return Layout(shape, vocab_of(kind), reader.facts.shape, self._limit)
+        return Layout(shape, vocab_of(kind, self._dtype), reader.facts.shape, self._limit)
 
     def _with_arrays(
         self, reader: Reader, data: Data, layout: Layout

@@ -12,6 +12,7 @@ __all__ = ["METADATA_KEY", "row_bytes", "stated_element", "vocab_of"]
 
 METADATA_KEY = "logitmeter.dtype"
 """Metadata of a field, or of its schema, that name the element type: ``bfloat16``."""
+SIZES = {"bfloat16": 2, "float16": 2, "float32": 4, "float64": 8}
 
 
 def storage_of(kind: Any) -> Any:
@@ -19,8 +20,11 @@ def storage_of(kind: Any) -> Any:
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
-def vocab_of(kind: Any) -> int | None:
-    """Give the V that a type states; None if only the rows themselves tell."""
+def vocab_of(kind: Any, element: str | None = None) -> int | None:
+    """Give the V that a type states; None if only the rows themselves tell.
+
+    Rows of opaque bytes state it together with their element type.
+    """
     if kind is None:
         return None
     storage = storage_of(kind)
@@ -30,7 +34,7 @@ def vocab_of(kind: Any) -> int | None:
         nested = pa.types.is_nested(storage_of(storage.value_type))
         return None if nested else int(storage.list_size)
     if pa.types.is_fixed_size_binary(storage):
-        return int(storage.byte_width) // 2
+        return int(storage.byte_width) // SIZES[element] if element else None
     return None
 
 
