@@ -205,6 +205,42 @@ def test_a_position_is_found_in_its_file(folder: Path) -> None:
     assert found.locate(2 * N + 1) == (f"{folder}/2.arrow", 1)
 
 
+@pytest.mark.parametrize("codec", [None, "lz4"])
+@pytest.mark.parametrize("nulls", [False, True])
+def test_large_batches_are_read_in_slices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str | None, *, nulls: bool
+) -> None:
+    monkeypatch.setattr("logitmeter.sources.ipc.LARGE_BYTES", 100)
+    monkeypatch.setattr("logitmeter.sources.ipc_large.SLICE_BYTES", 3 * V * 4)
+    tasks = pa.array(list("aabbccddeef"))
+    table = pa.ipc.open_file(dump(tmp_path / "x.arrow", rows=11, task=tasks)).read_all()
+    if nulls:
+        lists = [*table["logits"].to_pylist()[:-1], None]
+        table = table.set_column(0, "logits", pa.array(lists, table["logits"].type))
+    path = write(tmp_path / "x.arrow", table, codec=codec)
+    batches = list(feed(path, Data(by="task")).batches())
+    found = pa.Table.from_batches(batches).select(["logits", "labels", "task"])
+    assert found.equals(table)
+    expected = [3, 1, 3, 1, 3] if codec is None else [4, 4, 3]
+    assert [len(batch) for batch in batches] == expected
+
+
+def test_a_file_of_one_large_batch_is_not_held(tmp_path: Path) -> None:
+    rows, vocab = 700, 100_000
+    numbers = np.repeat(np.arange(rows, dtype=np.float32), vocab)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(numbers), vocab)
+    path = tmp_path / "x.arrow"
+    with pa.ipc.new_file(path, pa.schema([("logits", column.type)])) as writer:
+        writer.write_table(pa.table({"logits": column}))
+    before, most, first = pa.total_allocated_bytes(), 0, 0
+    for batch in feed(path).batches():
+        most = max(most, pa.total_allocated_bytes() - before)
+        assert batch["logits"].values[-1].as_py() == first + len(batch) - 1
+        first += len(batch)
+    assert first == rows
+    assert most < path.stat().st_size // 2
+
+
 # ---- files that do not fit together --------------------------------------------------------------
 
 

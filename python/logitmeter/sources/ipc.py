@@ -18,6 +18,7 @@ import pyarrow.ipc
 from logitmeter.exceptions import CorruptInputError, InputChangedError, InputWarning
 from logitmeter.notices import warn
 from logitmeter.sources.base import Block
+from logitmeter.sources.ipc_large import LARGE_BYTES, LargeFile, widest
 from logitmeter.sources.magic import sniff
 
 if TYPE_CHECKING:
@@ -80,15 +81,25 @@ class IpcFile:
         chosen = [name for name in self.schema.names if name in names]
         self._check_unchanged()
         with self._guarded(), self._open() as file:
-            for batch in self._batches(
-                file, [self.schema.get_field_index(name) for name in chosen]
-            ):
-                batch.validate(full=True)
-                yield Block(batch.num_rows, {name: batch.column(name) for name in chosen})
+            wide = widest(self.schema, chosen) if self._may_be_large else None
+            if wide is None:
+                yield from self._whole_batches(file, chosen)
+            else:
+                yield from LargeFile(self.path, file, chosen, wide).blocks()
         self._check_unchanged()
 
-    def _batches(self, file: pa.NativeFile, fields: list[int]) -> Iterator[pa.RecordBatch]:
-        reader = self._reader(file, fields)
+    @property
+    def _may_be_large(self) -> bool:
+        """Whether a batch may be too large to hold; mapped ones are not held."""
+        return self.format == "file" and not self._memory_map and self.num_bytes > LARGE_BYTES
+
+    def _whole_batches(self, file: pa.NativeFile, chosen: list[str]) -> Iterator[Block]:
+        for batch in self._batches(file, chosen):
+            batch.validate(full=True)
+            yield Block(batch.num_rows, {name: batch.column(name) for name in chosen})
+
+    def _batches(self, file: pa.NativeFile, chosen: list[str]) -> Iterator[pa.RecordBatch]:
+        reader = self._reader(file, [self.schema.get_field_index(name) for name in chosen])
         if self.format == "stream":
             yield from reader
         else:
