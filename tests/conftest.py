@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import hypothesis
-
 from logitmeter import _core
 
 # No deadline: no test's outcome depends on how fast a machine is. CI repeats the same examples.

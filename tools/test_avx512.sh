@@ -117,7 +117,7 @@ echo continue > "$place/commands" # Debian's Bochs starts in its debugger
 rm -f "$serial"
 echo "avx512: $(basename "$test") on an emulated Skylake-X, ${limit} s at most"
 # Its display wants a terminal: script makes one.
-TERM=xterm timeout "$limit" script -qec "bochs -q -f '$place/bochsrc' -rc '$place/commands'" /dev/null \
+TERM=xterm timeout --foreground "$limit" script -qec "bochs -q -f '$place/bochsrc' -rc '$place/commands'" /dev/null \
     < /dev/null > "$place/terminal.txt" 2>&1 || true
 
 tr -d '\r' < "$serial" | sed -n '/^running /,/^avx512: /p'
