@@ -61,14 +61,24 @@ test-rust: ## the core's tests, no Python needed
 test-python: $(DONE)/core $(DONE)/group-test ## the Python tests and the examples in docstrings
 	$(PY) -m pytest
 
+# The cheap ones first: a build is not waited for to hear of a blank.
 .PHONY: lint
-lint: $(DONE)/core $(DONE)/group-test $(DONE)/group-lint ## formatting, clippy, rustdoc, ruff, mypy, stubtest
+lint: lint-format lint-rust lint-python ## formatting, clippy, rustdoc, ruff, mypy, stubtest
+
+.PHONY: lint-format
+lint-format: $(DONE)/group-lint
 	cargo fmt --check
+	$(PY) -m ruff format --check
+	$(PY) -m ruff check
+
+.PHONY: lint-rust
+lint-rust: $(DONE)/venv
 	cargo clippy $(LOCKED) --all-targets -- -D warnings
 	cargo clippy $(LOCKED) --all-targets --features python -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --no-deps --document-private-items --features python --quiet
-	$(PY) -m ruff check
-	$(PY) -m ruff format --check
+
+.PHONY: lint-python
+lint-python: $(DONE)/core $(DONE)/group-test $(DONE)/group-lint
 	$(PY) -m mypy
 	$(PY) -m mypy.stubtest logitmeter._core --allowlist tools/stubtest_allowlist.txt
 
