@@ -2,17 +2,18 @@
 
 import sys
 
-import logitmeter as lm
+before = set(sys.modules)
+import logitmeter as lm  # noqa: E402  (what it loads is the question)
 
 loaded = {
     name.partition(".")[0]
-    for name, module in sys.modules.items()
-    if "site-packages" in (getattr(module, "__file__", None) or "")
+    for name in set(sys.modules) - before
+    if "site-packages" in (getattr(sys.modules[name], "__file__", None) or "")
 }
 assert loaded <= {"logitmeter", "numpy"}, f"import logitmeter also loads {loaded}"
 assert lm.__file__.startswith(sys.prefix), f"not the wheel: {lm.__file__}"
 
-import numpy as np  # noqa: E402  (what importing logitmeter loads comes first)
+import numpy as np  # noqa: E402  (as above)
 
 rng = np.random.default_rng(7)
 logits = rng.normal(-2, 2.5, size=(300, 1000)).astype(np.float32)
