@@ -191,7 +191,8 @@ impl Reader {
 
     fn decode(&self, batch: &RecordBatch, groups: &mut GroupTable) -> Result<Input> {
         let (places, layout) = (&self.places, &self.layout);
-        let column = |at: Option<usize>| at.map(|at| (self.schema.field(at).name().as_str(), batch.column(at)));
+        let column =
+            |at: Option<usize>| at.map(|at| (self.schema.field(at).name().as_str(), batch.column(at)));
         let logits = places
             .logits
             .map(|at| LogitColumn::new(self.schema.field(at), batch.column(at), layout.element))

@@ -97,8 +97,7 @@ pub const fn f16_to_f32(bits: u16) -> f32 {
     let sign = ((bits & 0x8000) as u32) << 16;
     let magnitude = ((bits & 0x7fff) as u32) << 13;
     let wide = match magnitude >> 23 {
-        0 => (f32::from_bits(magnitude + REBIAS + (1 << 23)) - f32::from_bits(REBIAS + (1 << 23)))
-            .to_bits(),
+        0 => (f32::from_bits(magnitude + REBIAS + (1 << 23)) - f32::from_bits(REBIAS + (1 << 23))).to_bits(),
         31 => magnitude + 2 * REBIAS,
         _ => magnitude + REBIAS,
     };

@@ -82,7 +82,8 @@ impl Meter {
         self.known = reader.id_type().is_some();
         let mut read = Read::default();
         loop {
-            let mut line = Pipeline::new(reader, &mut self.carry, scorer.as_deref_mut(), &settings, &mut read);
+            let mut line =
+                Pipeline::new(reader, &mut self.carry, scorer.as_deref_mut(), &settings, &mut read);
             let Some(scored) = line.next(&mut *observer)? else { break };
             self.absorb(scored, by)?;
             if observer.wants_progress() {
@@ -131,7 +132,12 @@ impl Meter {
     /// What there is to warn of.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
-        self.carry.watch.warnings(self.settings())
+        let mut warnings = self.carry.watch.warnings(self.settings());
+        if self.tally.counts_nothing() && !self.is_open() {
+            let message = "nothing counted: no token is visible or hidden, so every figure is nan";
+            warnings.push(("NothingCountedWarning", message.to_owned()));
+        }
+        warnings
     }
 
     /// Adds another meter.
@@ -167,7 +173,8 @@ impl Meter {
 
     fn must_be_closed(&self, what: &str) -> Result<()> {
         if self.is_open() {
-            let message = format!("{what} on an open meter: the last update had final=False; call close() first");
+            let message =
+                format!("{what} on an open meter: the last update had final=False; call close() first");
             return Err(Error::new(ErrorKind::Settings, message));
         }
         Ok(())

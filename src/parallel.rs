@@ -102,9 +102,7 @@ mod tests {
     fn every_item_once_on_any_number_of_threads() {
         for threads in [1, 2, 5] {
             let mut done = vec![0u32; 1000];
-            Threads::new(threads)
-                .for_each(done.iter_mut(), false, &mut Unhindered, |x| *x += 1)
-                .unwrap();
+            Threads::new(threads).for_each(done.iter_mut(), false, &mut Unhindered, |x| *x += 1).unwrap();
             assert!(done.iter().all(|&x| x == 1));
         }
     }

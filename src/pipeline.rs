@@ -100,8 +100,12 @@ impl Carry {
         match &self.vocab {
             Some(vocab) if self.columns == columns => Ok(Arc::clone(vocab)),
             Some(_) => {
-                let message = format!("rows of {columns} logits follow rows of {}: one vocabulary an input", self.columns);
-                Err(Error::new(ErrorKind::Shape, message).wanted(self.columns.to_string(), columns.to_string()))
+                let message = format!(
+                    "rows of {columns} logits follow rows of {}: one vocabulary an input",
+                    self.columns
+                );
+                Err(Error::new(ErrorKind::Shape, message)
+                    .wanted(self.columns.to_string(), columns.to_string()))
             }
             None => {
                 let vocab = Vocab::new(columns, settings.valid_vocab, settings.vocab_mask.as_deref())?;
@@ -121,8 +125,10 @@ impl Carry {
         let Some(vocab) = self.vocab.clone() else { return Ok(Scored::default()) };
         let selected = self.selector.finish(&vocab);
         self.row = None;
-        let scores = selected.picks.iter().map(|pick| score_of(pick.row, &selected.held, &[], None)).collect();
-        let mut scored = Scored { counts: self.selector.take_counts(), decided: u64::MAX, ..Scored::default() };
+        let scores =
+            selected.picks.iter().map(|pick| score_of(pick.row, &selected.held, &[], None)).collect();
+        let mut scored =
+            Scored { counts: self.selector.take_counts(), decided: u64::MAX, ..Scored::default() };
         self.watch.add_run_ends(self.selector.take_last_labels());
         deliver(&mut scored, selected, scores, &mut self.selector, settings);
         settle(&mut scored, &self.selector, i64::MAX);
@@ -319,7 +325,8 @@ fn nonfinite(position: u64, flags: Flags, shift: bool) -> Failure {
     } else {
         ("-inf in every allowed entry", "nonfinite=\"omit\" leaves such rows out")
     };
-    let message = format!("row {row} of the logits holds {what}, and the label at position {position} counts; {hint}");
+    let message =
+        format!("row {row} of the logits holds {what}, and the label at position {position} counts; {hint}");
     let error = Error::new(ErrorKind::NonFinite, message)
         .wanted("finite logits or -inf", what)
         .at(position as i64, Some(row));

@@ -93,8 +93,11 @@ impl Vocab {
     pub fn new(columns: usize, valid: Option<usize>, mask: Option<&[bool]>) -> Result<Self> {
         let size = valid.unwrap_or(columns);
         if columns == 0 {
-            return Err(Error::new(ErrorKind::Shape, "the vocabulary is empty: logits have rows of length 0")
-                .wanted("at least one logit a row", "0"));
+            return Err(Error::new(
+                ErrorKind::Shape,
+                "the vocabulary is empty: logits have rows of length 0",
+            )
+            .wanted("at least one logit a row", "0"));
         }
         if columns > u32::MAX as usize {
             return Err(Error::new(ErrorKind::Shape, format!("rows of {columns} logits are too long"))
@@ -121,11 +124,7 @@ impl Vocab {
     #[inline]
     #[must_use]
     pub fn allows(&self, id: usize) -> bool {
-        id < self.size
-            && self
-                .mask
-                .as_ref()
-                .is_none_or(|m| m.words[id / LANES] >> (id % LANES) & 1 == 1)
+        id < self.size && self.mask.as_ref().is_none_or(|m| m.words[id / LANES] >> (id % LANES) & 1 == 1)
     }
 
     /// How many entries have a probability.
@@ -189,9 +188,8 @@ impl Mask {
         if !allowed.contains(&false) {
             return Ok(None);
         }
-        let word = |chunk: &[bool]| {
-            chunk.iter().enumerate().fold(0, |word, (i, &bit)| word | u16::from(bit) << i)
-        };
+        let word =
+            |chunk: &[bool]| chunk.iter().enumerate().fold(0, |word, (i, &bit)| word | u16::from(bit) << i);
         Ok(Some(Self {
             words: allowed.chunks(LANES).map(word).collect(),
             blocks: allowed.chunks(BLOCK).map(BlockKind::of).collect(),

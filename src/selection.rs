@@ -15,8 +15,8 @@ mod piece;
 mod tests;
 
 use crate::error::{Error, ErrorKind};
-use crate::key::Key;
 use crate::kernel::RowScore;
+use crate::key::Key;
 use crate::rows::Vocab;
 use crate::settings::{OnShort, Settings};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -406,12 +406,14 @@ impl Selector {
                     "sequence_id {id} comes back at position {position}, after its sequence ended: \
                      rows of one sequence must follow each other"
                 );
-                let error = Error::new(ErrorKind::Sequence, message).wanted("an id not seen before", id.to_string());
+                let error =
+                    Error::new(ErrorKind::Sequence, message).wanted("an id not seen before", id.to_string());
                 self.fail(position, Check::Id, error);
             }
             None if known => {
-                let error = Error::new(ErrorKind::Sequence, format!("sequence_id is null at position {position}"))
-                    .wanted("an integer or a string", "null");
+                let error =
+                    Error::new(ErrorKind::Sequence, format!("sequence_id is null at position {position}"))
+                        .wanted("an integer or a string", "null");
                 self.fail(position, Check::Id, error);
             }
             _ => {}
@@ -662,7 +664,8 @@ impl Selector {
 
     fn fail_weight(&mut self, at: Edge) {
         let message = format!("weight is {} at position {}", at.weight, at.position);
-        let error = Error::new(ErrorKind::Label, message).wanted("a finite number >= 0", at.weight.to_string());
+        let error =
+            Error::new(ErrorKind::Label, message).wanted("a finite number >= 0", at.weight.to_string());
         self.fail(at.position as i64, Check::Weight, error);
     }
 

@@ -32,7 +32,13 @@ pub type Warning = (&'static str, String);
 
 impl Watch {
     /// Looks at a piece's picks.
-    pub fn add_rows(&mut self, logits: &LogitColumn, vocab: &Vocab, selected: &Selected, scores: &[RowScore]) {
+    pub fn add_rows(
+        &mut self,
+        logits: &LogitColumn,
+        vocab: &Vocab,
+        selected: &Selected,
+        scores: &[RowScore],
+    ) {
         for near in &selected.neighbours {
             let (pick, score) = (&selected.picks[near.pick], &scores[near.pick]);
             if let RowAt::Here(row) = pick.row {
@@ -69,17 +75,19 @@ impl Watch {
             Element::F64 | Element::F32 => 1e-4,
             Element::F16 | Element::Bf16 => 2e-2,
         };
-        self.rows += 1;
-        self.logprobs += u64::from(score.lse.abs() < slack);
-        let mut sum = 0.0;
+        let (mut sum, mut one_hot, mut inside) = (0.0, true, true);
         for id in (0..vocab.size()).filter(|&id| vocab.allows(id)) {
             let x = logits.element().get(bytes, id).unwrap_or(f64::NAN);
-            if !(0.0..=1.0).contains(&x) {
-                return;
-            }
+            inside &= (0.0..=1.0).contains(&x);
+            one_hot &= x == 0.0 || x == 1.0;
             sum += x;
         }
-        self.probabilities += u64::from((sum - 1.0).abs() < slack);
+        // Rows of 0 and 1 are examples that somebody made up; they say nothing.
+        if !one_hot {
+            self.rows += 1;
+            self.logprobs += u64::from(score.lse.abs() < slack);
+            self.probabilities += u64::from(inside && (sum - 1.0).abs() < slack);
+        }
     }
 
     /// Adds how often each label ended a run.
@@ -156,7 +164,10 @@ impl Watch {
         } else {
             return None;
         };
-        Some(("InputWarning", format!("what was given as logits looks like {what} in all of {} rows", self.rows)))
+        Some((
+            "InputWarning",
+            format!("what was given as logits looks like {what} in all of {} rows", self.rows),
+        ))
     }
 }
 

@@ -7,8 +7,8 @@ use crate::selection::{Label, Mark};
 use crate::settings::NullLabels;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
@@ -53,14 +53,18 @@ pub(super) fn labels(name: &str, array: &ArrayRef, ignore: i64, nulls: NullLabel
     let one = |x: Option<i128>| match x {
         None => null,
         Some(x) if x == ignore => Label::Ignored,
-        Some(x) => u32::try_from(x).map(Label::Id).unwrap_or_else(|_| {
-            i64::try_from(x).map_or(Label::Large(x as u64), Label::Other)
-        }),
+        Some(x) => u32::try_from(x)
+            .map(Label::Id)
+            .unwrap_or_else(|_| i64::try_from(x).map_or(Label::Large(x as u64), Label::Other)),
     };
-    for_integers!(array, map_integers(one), match array.data_type() {
-        DataType::Null => Ok(vec![null; array.len()]),
-        _ => Err(wrong_type(name, array, "integers")),
-    })
+    for_integers!(
+        array,
+        map_integers(one),
+        match array.data_type() {
+            DataType::Null => Ok(vec![null; array.len()]),
+            _ => Err(wrong_type(name, array, "integers")),
+        }
+    )
 }
 
 /// A mask: booleans, or integers 0 and 1.

@@ -49,8 +49,12 @@ impl LogitColumn {
                 let flat = Flat::new(name, inner, list.values(), stated)?;
                 Ok(Self::even(array, flat, usize::try_from(*size).unwrap_or(0)))
             }
-            DataType::List(inner) => Self::uniform(name, inner, array.as_list::<i32>(), stated, OwnedStarts::I32),
-            DataType::LargeList(inner) => Self::uniform(name, inner, array.as_list::<i64>(), stated, OwnedStarts::I64),
+            DataType::List(inner) => {
+                Self::uniform(name, inner, array.as_list::<i32>(), stated, OwnedStarts::I32)
+            }
+            DataType::LargeList(inner) => {
+                Self::uniform(name, inner, array.as_list::<i64>(), stated, OwnedStarts::I64)
+            }
             DataType::FixedSizeBinary(width) => Self::binary(name, array, *width, stated),
             _ => Err(wrong_type(
                 name,
@@ -172,12 +176,20 @@ impl LogitColumn {
 impl Flat {
     fn new(name: &str, inner: &Field, values: &ArrayRef, stated: Option<Element>) -> Result<Self> {
         let (own, bytes) = match values.data_type() {
-            DataType::Float64 => (Some(Element::F64), values.as_primitive::<Float64Type>().values().inner().clone()),
-            DataType::Float32 => (Some(Element::F32), values.as_primitive::<Float32Type>().values().inner().clone()),
-            DataType::Float16 => (Some(Element::F16), values.as_primitive::<Float16Type>().values().inner().clone()),
+            DataType::Float64 => {
+                (Some(Element::F64), values.as_primitive::<Float64Type>().values().inner().clone())
+            }
+            DataType::Float32 => {
+                (Some(Element::F32), values.as_primitive::<Float32Type>().values().inner().clone())
+            }
+            DataType::Float16 => {
+                (Some(Element::F16), values.as_primitive::<Float16Type>().values().inner().clone())
+            }
             DataType::UInt16 => (None, values.as_primitive::<UInt16Type>().values().inner().clone()),
             DataType::Int16 => (None, values.as_primitive::<Int16Type>().values().inner().clone()),
-            DataType::FixedSizeBinary(2) => (bf16_extension(inner), values.as_fixed_size_binary().values().clone()),
+            DataType::FixedSizeBinary(2) => {
+                (bf16_extension(inner), values.as_fixed_size_binary().values().clone())
+            }
             DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
                 let message = format!(
                     "column {name:?} has type list of {}: rows that hold whole sequences cannot be read yet; \
@@ -186,7 +198,13 @@ impl Flat {
                 );
                 return Err(Error::new(ErrorKind::Shape, message));
             }
-            _ => return Err(wrong_type(name, values, "float16, float32, float64, or bfloat16 as 16-bit words")),
+            _ => {
+                return Err(wrong_type(
+                    name,
+                    values,
+                    "float16, float32, float64, or bfloat16 as 16-bit words",
+                ));
+            }
         };
         let element = match (own, stated) {
             (Some(own), Some(stated)) if own != stated => {

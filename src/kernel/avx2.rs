@@ -11,9 +11,7 @@ super::entry_points!(Avx2, "avx2,fma,f16c");
 
 /// Whether this machine has the features.
 pub(super) fn available() -> bool {
-    is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("fma")
-        && is_x86_feature_detected!("f16c")
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
 }
 
 // Every operation needs the features of `entry_points!`, whose code these are inlined into; loads

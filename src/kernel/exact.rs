@@ -20,11 +20,7 @@ const HOLDS: std::ops::RangeInclusive<f64> = -40.0..=85.0;
 /// # Safety
 /// `row` has `vocab.size()` elements, `label` lies below it.
 #[inline(always)]
-pub(super) unsafe fn score<E: Stored>(
-    row: &[u8],
-    label: Option<usize>,
-    vocab: &Vocab,
-) -> RowScore {
+pub(super) unsafe fn score<E: Stored>(row: &[u8], label: Option<usize>, vocab: &Vocab) -> RowScore {
     let invalid = || RowScore::invalid(E::ELEMENT, row, vocab);
     let view = Row::<E> { at: row.as_ptr(), label, vocab, kind: std::marker::PhantomData };
     // SAFETY: passed on: columns lie below the vocabulary's size.
@@ -35,19 +31,20 @@ pub(super) unsafe fn score<E: Stored>(
         }
         let m0 = view.first_max();
         let mut r = if GUESS.contains(&m0) || !m0.is_finite() { 0.0 } else { m0 };
-        let (mut s, m) = view.pass(r);
-        if !(s.is_finite() && HOLDS.contains(&(m - r))) {
+        loop {
+            let (s, m) = view.pass(r);
+            if s.is_finite() && HOLDS.contains(&(m - r)) {
+                return view.finish(x, r, ln(s));
+            }
             if m == f64::NEG_INFINITY && !s.is_nan() {
                 let alone = RowScore { nll: 0.0, lse: x, rank: 0, greater: 0, ties: 0, flags: Flags(0) };
                 return if x.is_finite() { alone } else { invalid() };
             }
-            if !m.is_finite() {
+            if !m.is_finite() || m == r {
                 return invalid();
             }
             r = m;
-            s = view.pass(r).0;
         }
-        if s.is_finite() { view.finish(x, r, ln(s)) } else { invalid() }
     }
 }
 

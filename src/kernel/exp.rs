@@ -14,7 +14,13 @@
 /// 2^(j/8) as f32 bits, less j << 20: adding k << 20 then puts j back and the exponent in place.
 pub(super) const TABLE_F32: [u32; 8] = {
     let bits: [u32; 8] = [
-        0x3f80_0000, 0x3f8b_95c2, 0x3f98_37f0, 0x3fa5_fed7, 0x3fb5_04f3, 0x3fc5_672a, 0x3fd7_44fd,
+        0x3f80_0000,
+        0x3f8b_95c2,
+        0x3f98_37f0,
+        0x3fa5_fed7,
+        0x3fb5_04f3,
+        0x3fc5_672a,
+        0x3fd7_44fd,
         0x3fea_c0c7,
     ];
     let mut table = [0; 8];
@@ -50,8 +56,14 @@ const MAGIC: f64 = 844_424_930_131_968.0;
 /// 2^(j/8) as f64 bits, less j << 49.
 const TABLE: [u64; 8] = {
     let bits: [u64; 8] = [
-        0x3ff0_0000_0000_0000, 0x3ff1_72b8_3c7d_517b, 0x3ff3_06fe_0a31_b715, 0x3ff4_bfda_d536_2a27,
-        0x3ff6_a09e_667f_3bcd, 0x3ff8_ace5_422a_a0db, 0x3ffa_e89f_995a_d3ad, 0x3ffd_5818_dcfb_a487,
+        0x3ff0_0000_0000_0000,
+        0x3ff1_72b8_3c7d_517b,
+        0x3ff3_06fe_0a31_b715,
+        0x3ff4_bfda_d536_2a27,
+        0x3ff6_a09e_667f_3bcd,
+        0x3ff8_ace5_422a_a0db,
+        0x3ffa_e89f_995a_d3ad,
+        0x3ffd_5818_dcfb_a487,
     ];
     let mut table = [0; 8];
     let mut j = 0;

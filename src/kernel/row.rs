@@ -33,8 +33,7 @@
 //! 6e-8, reduction 3.2e-8, ten f32 roundings of a lane 6e-7: 7.8e-7 together.
 
 use super::exp::{
-    BASE_CURE, C2_F32, C3_F32, LN2_F32, LN2_HI, LN2_LO, LN2_LO_F32, LOG2E_F32, MAGIC_F32, exp, ln,
-    log1p,
+    BASE_CURE, C2_F32, C3_F32, LN2_F32, LN2_HI, LN2_LO, LN2_LO_F32, LOG2E_F32, MAGIC_F32, exp, ln, log1p,
 };
 use super::lanes::{Lanes, Stored};
 use super::{Flags, RowScore};
@@ -50,39 +49,39 @@ const FAR: f32 = 65_536.0;
 /// How far ahead of the reads cache lines are asked for; 6 to 64 KB measured alike.
 const PREFETCH: usize = 12 << 10;
 
-/// How x - r is formed. r = 0 needs nothing; near 0 an integer N0 is taken from the exponent, so
-/// that r = N0 ln 2; far away r is subtracted.
-const ZERO: u8 = 0;
-const SHIFTED: u8 = 1;
-const SUBTRACTED: u8 = 2;
-
-/// The reference.
-#[derive(Clone, Copy)]
+/// The reference: r = N0 ln 2 + far, of which one part at most is not 0.
+///
+/// Near 0 an integer N0 is taken from the exponent, which costs one more fma; far away r itself is
+/// subtracted.
+#[derive(Clone, Copy, PartialEq)]
 struct Reference {
-    mode: u8,
-    /// N0 or r.
-    by: f32,
+    n0: f32,
+    far: f32,
 }
 
 impl Reference {
-    const AT_ZERO: Self = Self { mode: ZERO, by: 0.0 };
+    const ZERO: Self = Self { n0: 0.0, far: 0.0 };
 
     fn guess(m0: f32) -> Self {
-        if GUESS.contains(&m0) || !m0.is_finite() { Self::AT_ZERO } else { Self::near(m0) }
+        if GUESS.contains(&m0) || !m0.is_finite() { Self::ZERO } else { Self::near(m0) }
     }
 
     fn near(m: f32) -> Self {
         if m.abs() <= FAR {
-            Self { mode: SHIFTED, by: (m * LOG2E_F32).round_ties_even() }
+            Self { n0: (m * LOG2E_F32).round_ties_even(), far: 0.0 }
         } else {
-            Self { mode: SUBTRACTED, by: m }
+            Self { n0: 0.0, far: m }
         }
+    }
+
+    fn is_zero(self) -> bool {
+        self.n0 == 0.0 && self.far == 0.0
     }
 
     /// r in two parts whose sum it is.
     fn parts(self) -> (f64, f64) {
-        let by = f64::from(self.by);
-        if self.mode == SHIFTED { (by * LN2_HI, by * LN2_LO) } else { (by, 0.0) }
+        let n0 = f64::from(self.n0);
+        (n0 * LN2_HI + f64::from(self.far), n0 * LN2_LO)
     }
 
     /// x - r.
@@ -93,7 +92,7 @@ impl Reference {
 
     /// ln of a sum of lanes, in the true base.
     fn ln(self, s: f64) -> f64 {
-        if self.mode == SHIFTED { ln(s) } else { ln(s) * BASE_CURE }
+        if self.is_zero() { ln(s) * BASE_CURE } else { ln(s) }
     }
 
     fn holds(self, m: f32, s: f64) -> bool {
@@ -106,16 +105,10 @@ impl Reference {
 /// # Safety
 /// The features of `L`; `row` has `vocab.size()` elements, `label` lies below it.
 #[inline(always)]
-pub(super) unsafe fn score<L: Lanes, E: Stored>(
-    row: &[u8],
-    label: Option<usize>,
-    vocab: &Vocab,
-) -> RowScore {
+pub(super) unsafe fn score<L: Lanes, E: Stored>(row: &[u8], label: Option<usize>, vocab: &Vocab) -> RowScore {
     let invalid = || RowScore::invalid(E::ELEMENT, row, vocab);
     // SAFETY: the label lies inside the row.
-    let x = label.map_or(f32::NEG_INFINITY, |y| unsafe {
-        E::get(row.as_ptr().add(y * E::SIZE)) as f32
-    });
+    let x = label.map_or(f32::NEG_INFINITY, |y| unsafe { E::get(row.as_ptr().add(y * E::SIZE)) as f32 });
     if x.is_nan() || x == f32::INFINITY {
         return invalid();
     }
@@ -124,18 +117,22 @@ pub(super) unsafe fn score<L: Lanes, E: Stored>(
     unsafe {
         let mut rank = Rank::of(label, x);
         let mut r = Reference::guess(view.first_max());
-        let (mut s, m) = view.pass(r, label.is_some().then_some(&mut rank));
-        if !r.holds(m, s) {
+        let mut ranking = label.is_some();
+        // Twice at most, in a loop so that the pass is compiled once.
+        loop {
+            let (s, m) = view.pass(r, ranking.then_some(&mut rank));
+            if r.holds(m, s) {
+                return rank.finish(r, s);
+            }
             if m == f32::NEG_INFINITY && !s.is_nan() {
                 return if x.is_finite() { rank.alone() } else { invalid() };
             }
-            if !m.is_finite() {
+            let next = Reference::near(m);
+            if !m.is_finite() || r == next {
                 return invalid();
             }
-            r = Reference::near(m);
-            s = view.pass(r, None).0;
+            (r, ranking) = (next, false);
         }
-        if s.is_finite() { rank.finish(r, s) } else { invalid() }
     }
 }
 
@@ -219,7 +216,7 @@ struct Block {
 #[derive(Clone, Copy)]
 struct Constants<F> {
     lo: F,
-    by: F,
+    far: F,
     log2e: F,
     magic: F,
     minus_ln2: F,
@@ -286,34 +283,24 @@ impl<'a, L: Lanes, E: Stored> Row<'a, L, E> {
     #[inline(always)]
     unsafe fn pass(&self, r: Reference, rank: Option<&mut Rank>) -> (f64, f32) {
         // SAFETY: passed on.
-        unsafe {
-            match r.mode {
-                ZERO => self.pass_by::<ZERO>(r, rank),
-                SHIFTED => self.pass_by::<SHIFTED>(r, rank),
-                _ => self.pass_by::<SUBTRACTED>(r, rank),
-            }
-        }
+        unsafe { if r.is_zero() { self.pass_by::<false>(r, rank) } else { self.pass_by::<true>(r, rank) } }
     }
 
     #[inline(always)]
-    unsafe fn pass_by<const MODE: u8>(
-        &self,
-        r: Reference,
-        mut rank: Option<&mut Rank>,
-    ) -> (f64, f32) {
+    unsafe fn pass_by<const MOVED: bool>(&self, r: Reference, mut rank: Option<&mut Rank>) -> (f64, f32) {
         let mut sums = [0.0f64; LANES];
         // SAFETY: passed on; each block lies inside the row.
         unsafe {
-            let constants = Constants::of::<L, MODE>(r);
+            let constants = Constants::of::<L>(r);
             let mut top = L::splat(f32::NEG_INFINITY);
             for index in 0..self.blocks() {
                 let (lanes, max) = if self.is_full(index) {
                     let at = self.at.add(index * BLOCK * E::SIZE);
-                    full_block::<L, E, MODE>(at, &constants)
+                    full_block::<L, E, MOVED>(at, &constants)
                 } else if self.vocab.block(index) == BlockKind::Empty {
                     continue;
                 } else {
-                    masked_block::<L, E, MODE>(&self.block(index), &constants)
+                    masked_block::<L, E, MOVED>(&self.block(index), &constants)
                 };
                 for (sum, lane) in sums.iter_mut().zip(lanes) {
                     *sum += f64::from(lane);
@@ -364,11 +351,7 @@ impl Block {
         let lane = stripe * L::WIDTH * E::SIZE;
         // SAFETY: whole vectors lie in the row; the partial one was copied to a buffer of 64 bytes.
         unsafe {
-            let at = if i == self.partial {
-                self.tail.as_ptr()
-            } else {
-                self.at.add(i * LANES * E::SIZE)
-            };
+            let at = if i == self.partial { self.tail.as_ptr() } else { self.at.add(i * LANES * E::SIZE) };
             E::load::<L>(at.add(lane))
         }
     }
@@ -383,17 +366,16 @@ impl Block {
 
 impl<F: Copy> Constants<F> {
     #[inline(always)]
-    unsafe fn of<L: Lanes<F = F>, const MODE: u8>(r: Reference) -> Self {
-        let shift = if MODE == SHIFTED { r.by } else { 0.0 };
+    unsafe fn of<L: Lanes<F = F>>(r: Reference) -> Self {
         // x - r never goes below -125 ln 2, so that the exponent stays in range.
-        let lo = ((f64::from(shift) - 125.0) * std::f64::consts::LN_2) as f32;
+        let lo = ((f64::from(r.n0) - 125.0) * std::f64::consts::LN_2) as f32;
         // SAFETY: passed on.
         unsafe {
             Self {
                 lo: L::splat(lo),
-                by: L::splat(r.by),
+                far: L::splat(r.far),
                 log2e: L::splat(LOG2E_F32),
-                magic: L::splat(MAGIC_F32 - shift),
+                magic: L::splat(MAGIC_F32 - r.n0),
                 minus_ln2: L::splat(-LN2_F32),
                 minus_ln2_lo: L::splat(-LN2_LO_F32),
                 one: L::splat(1.0),
@@ -403,17 +385,17 @@ impl<F: Copy> Constants<F> {
         }
     }
 
-    /// `sum + exp(x - r)`.
+    /// `sum + exp(x - r)`; r is 0 unless it is `MOVED`.
     #[inline(always)]
-    unsafe fn add_exp<L: Lanes<F = F>, const MODE: u8>(&self, sum: F, x: F) -> F {
+    unsafe fn add_exp<L: Lanes<F = F>, const MOVED: bool>(&self, sum: F, x: F) -> F {
         // SAFETY: passed on.
         unsafe {
-            let x = if MODE == SUBTRACTED { L::sub(x, self.by) } else { x };
+            let x = if MOVED { L::sub(x, self.far) } else { x };
             let x = L::max(self.lo, x);
             let k = L::fma(x, self.log2e, self.magic);
             let n = L::sub(k, self.magic);
             let mut f = L::fma(n, self.minus_ln2, x);
-            if MODE == SHIFTED {
+            if MOVED {
                 f = L::fma(n, self.minus_ln2_lo, f);
             }
             let q = L::fma(f, self.c3, self.c2);
@@ -427,7 +409,7 @@ impl<F: Copy> Constants<F> {
 /// A whole block: the hot loop. Each stripe runs over the 2 KB on its own, so that narrow tiers
 /// keep four accumulators and the constants in registers.
 #[inline(always)]
-unsafe fn full_block<L: Lanes, E: Stored, const MODE: u8>(
+unsafe fn full_block<L: Lanes, E: Stored, const MOVED: bool>(
     at: *const u8,
     constants: &Constants<L::F>,
 ) -> ([f32; LANES], L::F) {
@@ -449,7 +431,7 @@ unsafe fn full_block<L: Lanes, E: Stored, const MODE: u8>(
                 for i in 0..4 {
                     let x = E::load::<L>(at.add(i * LANES * E::SIZE));
                     max[i % 2] = L::max(max[i % 2], x);
-                    a[i] = constants.add_exp::<L, MODE>(a[i], x);
+                    a[i] = constants.add_exp::<L, MOVED>(a[i], x);
                 }
             }
             let sum = L::add(L::add(a[0], a[1]), L::add(a[2], a[3]));
@@ -462,7 +444,7 @@ unsafe fn full_block<L: Lanes, E: Stored, const MODE: u8>(
 
 /// A block of which some columns take no part.
 #[inline(always)]
-unsafe fn masked_block<L: Lanes, E: Stored, const MODE: u8>(
+unsafe fn masked_block<L: Lanes, E: Stored, const MOVED: bool>(
     block: &Block,
     constants: &Constants<L::F>,
 ) -> ([f32; LANES], L::F) {
@@ -477,7 +459,7 @@ unsafe fn masked_block<L: Lanes, E: Stored, const MODE: u8>(
                     if group * 4 + i < block.vectors {
                         let x = block.load::<L, E>(group * 4 + i, stripe);
                         top = L::max(top, x);
-                        *sum = constants.add_exp::<L, MODE>(*sum, x);
+                        *sum = constants.add_exp::<L, MOVED>(*sum, x);
                     }
                 }
             }

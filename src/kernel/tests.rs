@@ -75,8 +75,8 @@ fn check(stored: &Stored, label: usize, vocab: &Vocab) {
     for precision in [Precision::Fast, Precision::Exact] {
         let reference = stored.score(Isa::Portable, precision, label, vocab);
         let exact = precision == Precision::Exact || stored.element == Element::F64;
-        let bound = if exact { 2e-13 * nll } else { 1e-6 * nll.min(1.0) + nll * f64::EPSILON }
-            + 2f64.powi(-125);
+        let bound =
+            if exact { 2e-13 * nll } else { 1e-6 * nll.min(1.0) + nll * f64::EPSILON } + 2f64.powi(-125);
         assert!((reference.nll - nll).abs() <= bound, "{} {nll} {stored:?}", reference.nll);
         let unit = lse.abs() * 1e-15 + if exact { 1e-13 } else { 1e-6 };
         assert!((reference.lse - lse).abs() <= unit, "lse {} {lse}", reference.lse);

@@ -29,7 +29,12 @@ pub(super) struct Reading<'a, 'py> {
 
 impl Reading<'_, '_> {
     /// A reader over the stream.
-    pub(super) fn reader(&self, py: Python<'_>, stream: PyRecordBatchReader, stop: &Stop) -> PyResult<Reader> {
+    pub(super) fn reader(
+        &self,
+        py: Python<'_>,
+        stream: PyRecordBatchReader,
+        stop: &Stop,
+    ) -> PyResult<Reader> {
         let layout = Layout {
             columns: columns(self.columns)?,
             element: self.element().or_raise(py)?,
@@ -47,7 +52,10 @@ impl Reading<'_, '_> {
 
     fn element(&self) -> crate::error::Result<Option<Element>> {
         let unknown = |name: &str| {
-            Error::new(ErrorKind::DType, format!("dtype {name:?} is not float64, float32, float16 or bfloat16"))
+            Error::new(
+                ErrorKind::DType,
+                format!("dtype {name:?} is not float64, float32, float16 or bfloat16"),
+            )
         };
         self.dtype.map(|name| Element::from_name(name).ok_or_else(|| unknown(name))).transpose()
     }

@@ -19,7 +19,8 @@ fn unknown(option: &str, got: &str, known: &str) -> Error {
 /// A count that is not negative.
 fn count(option: &str, value: i64) -> Result<usize> {
     usize::try_from(value).map_err(|_| {
-        Error::new(ErrorKind::Settings, format!("{option} is {value}; it must be at least 0")).wanted(">= 0", value.to_string())
+        Error::new(ErrorKind::Settings, format!("{option} is {value}; it must be at least 0"))
+            .wanted(">= 0", value.to_string())
     })
 }
 
@@ -96,7 +97,8 @@ impl Settings {
         dict.set_item("trailing", s.trailing)?;
         dict.set_item("on_short", s.on_short.name())?;
         dict.set_item("valid_vocab", s.valid_vocab)?;
-        let mask = s.vocab_mask.as_ref().map(|mask| mask.iter().map(|&bit| u8::from(bit)).collect::<Vec<u8>>());
+        let mask =
+            s.vocab_mask.as_ref().map(|mask| mask.iter().map(|&bit| u8::from(bit)).collect::<Vec<u8>>());
         dict.set_item("vocab_mask", mask.map(|bytes| PyBytes::new(py, &bytes)))?;
         dict.set_item("nonfinite", s.nonfinite.name())?;
         dict.set_item("precision", s.precision.name())?;

@@ -60,7 +60,13 @@ impl Number for f64 {
 impl RowReader {
     /// A reader of rows.
     #[must_use]
-    pub fn new(reader: Reader, scorer: Scorer, valid: Option<usize>, mask: Option<Arc<[bool]>>, raise: bool) -> Self {
+    pub fn new(
+        reader: Reader,
+        scorer: Scorer,
+        valid: Option<usize>,
+        mask: Option<Arc<[bool]>>,
+        raise: bool,
+    ) -> Self {
         Self { reader, scorer, valid, mask, raise, start: 0 }
     }
 
@@ -75,7 +81,8 @@ impl RowReader {
     }
 
     fn next(&mut self) -> Result<Option<Piece>> {
-        let Some(Input { logits: Some(logits), piece, .. }) = self.reader.next(&mut GroupTable::default())? else {
+        let Some(Input { logits: Some(logits), piece, .. }) = self.reader.next(&mut GroupTable::default())?
+        else {
             return Ok(None);
         };
         let start = self.start;
@@ -98,7 +105,8 @@ impl RowReader {
         let columns = piece.logits.columns();
         let from = piece.start as usize * columns;
         let into = out.get_mut(from..from + piece.logits.rows() * columns);
-        let into = into.ok_or_else(|| Error::new(ErrorKind::Shape, "the output has fewer rows than the logits"))?;
+        let into =
+            into.ok_or_else(|| Error::new(ErrorKind::Shape, "the output has fewer rows than the logits"))?;
         self.softmax(&piece, into, control)?;
         Ok(true)
     }
@@ -154,7 +162,9 @@ impl RowReader {
         let allowed = piece.vocab.allowed();
         if k == 0 || k > allowed {
             let message = format!("k is {k}, but {allowed} entries have a probability");
-            return Err(Error::new(ErrorKind::Settings, message).wanted(format!("1 to {allowed}"), k.to_string()));
+            return Err(
+                Error::new(ErrorKind::Settings, message).wanted(format!("1 to {allowed}"), k.to_string())
+            );
         }
         let rows = piece.wanted.len();
         let (mut logprobs, mut ids) = (vec![f64::NAN; rows * k], vec![-1i64; rows * k]);
@@ -254,15 +264,18 @@ impl Failures {
         } else {
             "-inf in every allowed entry"
         };
-        let message = format!("row {row} of the logits holds {what}; nonfinite=\"propagate\" turns such rows into nan");
-        Err(Error::new(ErrorKind::NonFinite, message).wanted("finite logits or -inf", what).at(row, Some(row)))
+        let message =
+            format!("row {row} of the logits holds {what}; nonfinite=\"propagate\" turns such rows into nan");
+        Err(Error::new(ErrorKind::NonFinite, message)
+            .wanted("finite logits or -inf", what)
+            .at(row, Some(row)))
     }
 }
 
 fn list<T: ArrowPrimitiveType>(values: Vec<T::Native>, size: usize, wanted: &[bool]) -> Result<ArrayRef> {
     let values: ArrayRef = Arc::new(PrimitiveArray::<T>::new(values.into(), None));
     let size = i32::try_from(size).map_err(|e| internal(&e))?;
-    let field = Arc::new(Field::new("item", T::DATA_TYPE, false));
+    let field = Arc::new(Field::new("item", T::DATA_TYPE, true));
     let nulls = wanted.contains(&false).then(|| NullBuffer::from(wanted.to_vec()));
     let list = FixedSizeListArray::try_new(field, size, values, nulls).map_err(|e| internal(&e))?;
     Ok(Arc::new(list))
@@ -290,7 +303,7 @@ pub fn top_k_schema(k: i32) -> SchemaRef {
 
 fn schema(columns: &[(&str, DataType)], size: i32) -> SchemaRef {
     let field = |(name, kind): &(&str, DataType)| {
-        let item = Arc::new(Field::new("item", kind.clone(), false));
+        let item = Arc::new(Field::new("item", kind.clone(), true));
         Field::new(*name, DataType::FixedSizeList(item, size), true)
     };
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))

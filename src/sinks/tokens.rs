@@ -4,7 +4,9 @@ use super::internal;
 use crate::error::Result;
 use crate::pipeline::Scored;
 use crate::tally::Token;
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array,
+};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -103,7 +105,8 @@ impl TokenSink {
         ];
         columns.extend(self.kept_columns(rows)?);
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(|e| internal(&e))
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|e| internal(&e))
     }
 
     /// The kept columns at these positions, gathered from the pieces that hold them.
@@ -111,7 +114,10 @@ impl TokenSink {
         let width = self.kept.front().map_or(0, |(_, batch)| batch.num_columns());
         if width == 0 {
             let absent = &self.schema.fields()[8..];
-            return Ok(absent.iter().map(|field| arrow_array::new_null_array(field.data_type(), rows.len())).collect());
+            return Ok(absent
+                .iter()
+                .map(|field| arrow_array::new_null_array(field.data_type(), rows.len()))
+                .collect());
         }
         let mut places = Vec::with_capacity(rows.len());
         let mut piece = 0;

@@ -52,7 +52,8 @@ impl Tally {
     /// # Errors
     /// Bytes that are damaged, cut short or no state at all; another format or numeric version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let tally = Reader(checked(bytes)?).tally().ok_or_else(|| corrupt("its fields do not fit together"))?;
+        let tally =
+            Reader(checked(bytes)?).tally().ok_or_else(|| corrupt("its fields do not fit together"))?;
         if tally.to_bytes() != bytes {
             return Err(corrupt("it is not in canonical form"));
         }
@@ -70,7 +71,9 @@ fn checked(bytes: &[u8]) -> Result<&[u8]> {
     let (&format, body) = body.split_first().ok_or_else(|| corrupt("they end after 7 bytes"))?;
     if format != FORMAT {
         let message = format!("a state of format {format}; this version reads format {FORMAT}");
-        return Err(Error::new(ErrorKind::StateVersion, message).wanted(FORMAT.to_string(), format.to_string()));
+        return Err(
+            Error::new(ErrorKind::StateVersion, message).wanted(FORMAT.to_string(), format.to_string())
+        );
     }
     let (body, sum) = body.split_last_chunk::<4>().ok_or_else(|| corrupt("they are cut short"))?;
     let hashed = &bytes[..bytes.len() - 4];
@@ -80,7 +83,8 @@ fn checked(bytes: &[u8]) -> Result<&[u8]> {
     let (version, body) = body.split_first_chunk::<4>().ok_or_else(|| corrupt("they are cut short"))?;
     let version = u32::from_le_bytes(*version);
     if version != NUMERIC_VERSION {
-        let message = format!("a state of numeric version {version}; this kernel has version {NUMERIC_VERSION}");
+        let message =
+            format!("a state of numeric version {version}; this kernel has version {NUMERIC_VERSION}");
         return Err(Error::new(ErrorKind::StateVersion, message)
             .wanted(NUMERIC_VERSION.to_string(), version.to_string()));
     }
@@ -107,7 +111,11 @@ impl Writer {
         self.u8(u8::from(x.is_some()));
         self.u64(x.unwrap_or(0));
     }
-    fn list<T>(&mut self, items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>, mut one: impl FnMut(&mut Self, T)) {
+    fn list<T>(
+        &mut self,
+        items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+        mut one: impl FnMut(&mut Self, T),
+    ) {
         let items = items.into_iter();
         self.u64(items.len() as u64);
         for item in items {
@@ -333,12 +341,8 @@ impl Reader<'_> {
         })
     }
     fn sequences(&mut self) -> Option<Sequences> {
-        let mut sequences = Sequences {
-            count: self.u64()?,
-            judged: self.u64()?,
-            exact: self.u64()?,
-            ..Sequences::default()
-        };
+        let mut sequences =
+            Sequences { count: self.u64()?, judged: self.u64()?, exact: self.u64()?, ..Sequences::default() };
         for sum in sequences.sums_mut() {
             *sum = ExactSum::read(&mut self.0)?;
         }

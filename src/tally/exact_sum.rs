@@ -112,9 +112,7 @@ impl ExactSum {
     /// An exact zero is +0.0. One NaN, or infinities of both signs, give NaN.
     #[must_use]
     pub fn value(&self) -> f64 {
-        self.nonfinite
-            .value()
-            .unwrap_or_else(|| self.canonical().round())
+        self.nonfinite.value().unwrap_or_else(|| self.canonical().round())
     }
 
     /// Whether the sum is exactly zero, and no infinity or NaN was added.
@@ -169,10 +167,7 @@ impl ExactSum {
         }
         let (first, shift) = (position / DIGIT_BITS, position % DIGIT_BITS);
         let offset = first.wrapping_sub(self.base) as usize; // huge if below the window
-        let window = self
-            .digits
-            .get_mut(offset..)
-            .and_then(<[i64]>::first_chunk_mut);
+        let window = self.digits.get_mut(offset..).and_then(<[i64]>::first_chunk_mut);
         let Some([low, middle, high]) = window else {
             return self.add_outside(integer, position);
         };
@@ -196,8 +191,7 @@ impl ExactSum {
             self.base = first;
         }
         let below = self.base.saturating_sub(first);
-        self.digits
-            .splice(0..0, std::iter::repeat_n(0, below as usize));
+        self.digits.splice(0..0, std::iter::repeat_n(0, below as usize));
         self.base -= below;
         let needed = (first - self.base) as usize + count;
         self.digits.resize(needed.max(self.digits.len()), 0);
@@ -292,22 +286,12 @@ fn decode(x: f64) -> (i64, u32) {
     let normal = u32::from(field != 0);
     let fraction = bits & ((1 << 52) - 1);
     let integer = (fraction | u64::from(normal) << 52).cast_signed();
-    (
-        if x.is_sign_negative() {
-            -integer
-        } else {
-            integer
-        },
-        field - normal,
-    )
+    (if x.is_sign_negative() { -integer } else { integer }, field - normal)
 }
 
 /// A product of two mantissas as (high, low): high · 2^53 + low, 0 ≤ low < 2^53.
 #[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "neither half has more than 54 bits"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "neither half has more than 54 bits")]
 fn split(product: i128) -> (i64, i64) {
     let low = product & ((1 << MANTISSA_BITS) - 1);
     ((product >> MANTISSA_BITS) as i64, low as i64)

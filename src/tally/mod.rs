@@ -142,7 +142,8 @@ impl Tally {
         let sum = |closed: &ExactSum, open: f64| closed.value() + open;
         let parts = [(&self.total.visible, &open.total.visible), (&self.total.hidden, &open.total.hidden)];
         let loss: f64 = parts.iter().map(|(part, open)| sum(&part.loss, open.loss.value())).sum();
-        let weight: f64 = parts.iter().map(|(part, open)| sum(&part.weight.sum(), open.weight.sum().value())).sum();
+        let weight: f64 =
+            parts.iter().map(|(part, open)| sum(&part.weight.sum(), open.weight.sum().value())).sum();
         loss / weight
     }
 
@@ -159,7 +160,9 @@ impl Tally {
     pub fn see(&mut self, seen: &Seen, by: &[String]) -> Result<()> {
         if self.counts.rows > 0 && self.by != by {
             let message = format!("groups by {:?} follow groups by {:?}", by, self.by);
-            return Err(Error::new(ErrorKind::Settings, message).wanted(format!("{:?}", self.by), format!("{by:?}")));
+            return Err(
+                Error::new(ErrorKind::Settings, message).wanted(format!("{:?}", self.by), format!("{by:?}"))
+            );
         }
         by.clone_into(&mut self.by);
         self.seen.merge(seen)
@@ -227,6 +230,12 @@ impl Tally {
             *self.hidden_labels.entry(label).or_default() += count;
         }
         Ok(())
+    }
+
+    /// Whether no token counted.
+    #[must_use]
+    pub fn counts_nothing(&self) -> bool {
+        self.total.visible.num_tokens + self.total.hidden.num_tokens == 0
     }
 
     /// Whether nothing was seen at all.

@@ -56,7 +56,7 @@ pub struct Part {
     pub(super) correct: Weight,
     pub(super) strict: Weight,
     pub(super) optimistic: Weight,
-    /// Sum of w / (rank + 1) over ranks above 0.
+    /// Sum of w / (rank + 1) over ranks above 0; each reciprocal is rounded, its product exact.
     pub(super) reciprocal: ExactSum,
     /// Sums of w by rank below [`TOP_K`]: weights of 1 as counts, others apart.
     pub(super) ranks: Vec<u64>,
@@ -79,7 +79,7 @@ impl Part {
             self.optimistic.add(w);
         }
         if score.rank > 0 {
-            self.reciprocal.add(w / (f64::from(score.rank) + 1.0));
+            self.reciprocal.add_product(w, 1.0 / (f64::from(score.rank) + 1.0));
         }
         if (score.rank as usize) < TOP_K {
             self.add_rank(score.rank as usize, w);
@@ -185,8 +185,14 @@ impl Sequences {
 
     pub(super) fn sums_mut(&mut self) -> [&mut ExactSum; 8] {
         [
-            &mut self.n, &mut self.nn, &mut self.s, &mut self.ss, &mut self.sn, &mut self.c,
-            &mut self.cc, &mut self.cn,
+            &mut self.n,
+            &mut self.nn,
+            &mut self.s,
+            &mut self.ss,
+            &mut self.sn,
+            &mut self.c,
+            &mut self.cc,
+            &mut self.cn,
         ]
     }
 }

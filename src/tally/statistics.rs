@@ -46,8 +46,7 @@ pub fn clustered_stderr(
     sn: &ExactSum,
     nn: &ExactSum,
 ) -> f64 {
-    squared_stderr(g, [n, s, ss, sn, nn].map(Dyadic::of))
-        .map_or(f64::NAN, |(num, den)| num.root_over(&den))
+    squared_stderr(g, [n, s, ss, sn, nn].map(Dyadic::of)).map_or(f64::NAN, |(num, den)| num.root_over(&den))
 }
 
 /// The effective number of sequences, N² / NN (Kish), rounded once.
@@ -70,16 +69,11 @@ pub fn effective_number(n: &ExactSum, nn: &ExactSum) -> f64 {
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "1/df does not notice")]
 pub fn student_t_975(df: u64) -> f64 {
-    let row = usize::try_from(df)
-        .ok()
-        .and_then(|df| STUDENT_T_TABLE.get(df.checked_sub(1)?));
+    let row = usize::try_from(df).ok().and_then(|df| STUDENT_T_TABLE.get(df.checked_sub(1)?));
     match (df, row) {
         (0, _) => f64::NAN,
         (_, Some(&t)) => t,
-        _ => STUDENT_T_SERIES
-            .iter()
-            .rev()
-            .fold(0.0, |sum, c| sum / df as f64 + c),
+        _ => STUDENT_T_SERIES.iter().rev().fold(0.0, |sum, c| sum / df as f64 + c),
     }
 }
 
@@ -148,10 +142,7 @@ impl Dyadic {
     }
 
     fn whole(number: u64) -> Self {
-        Self {
-            integer: number.into(),
-            exponent: 0,
-        }
+        Self { integer: number.into(), exponent: 0 }
     }
 
     fn is_zero(&self) -> bool {
@@ -181,10 +172,7 @@ impl Mul for &Dyadic {
 
     fn mul(self, other: Self) -> Dyadic {
         let exponent = self.exponent + other.exponent;
-        Dyadic {
-            integer: &self.integer * &other.integer,
-            exponent,
-        }
+        Dyadic { integer: &self.integer * &other.integer, exponent }
     }
 }
 
@@ -193,10 +181,7 @@ impl Add for &Dyadic {
 
     fn add(self, other: Self) -> Dyadic {
         let exponent = self.exponent.min(other.exponent);
-        Dyadic {
-            integer: self.integer_at(exponent) + other.integer_at(exponent),
-            exponent,
-        }
+        Dyadic { integer: self.integer_at(exponent) + other.integer_at(exponent), exponent }
     }
 }
 
@@ -204,10 +189,7 @@ impl Sub for &Dyadic {
     type Output = Dyadic;
 
     fn sub(self, other: Self) -> Dyadic {
-        self + &Dyadic {
-            integer: -&other.integer,
-            exponent: other.exponent,
-        }
+        self + &Dyadic { integer: -&other.integer, exponent: other.exponent }
     }
 }
 
@@ -230,22 +212,14 @@ impl Quotient {
         let divisor = den_integer << shift.min(0).unsigned_abs();
         let integer = &dividend / &divisor;
         let exact = &integer * &divisor == dividend;
-        Self {
-            integer,
-            exponent: exponent - shift,
-            exact,
-        }
+        Self { integer, exponent: exponent - shift, exact }
     }
 
     /// The square root: the exponent must be even.
     fn root(&self) -> Self {
         let integer = self.integer.sqrt();
         let exact = self.exact && &integer * &integer == self.integer;
-        Self {
-            integer,
-            exponent: self.exponent / 2,
-            exact,
-        }
+        Self { integer, exponent: self.exponent / 2, exact }
     }
 
     fn round(&self) -> f64 {
@@ -267,11 +241,7 @@ fn squared_stderr(g: u64, sums: [Option<Dyadic>; 5]) -> Option<(Dyadic, Dyadic)>
     let (n2, s2) = (&n * &n, &s * &s);
     let cross = &(&n * &s) * &sn;
     let q = &(&(&n2 * &ss) + &(&s2 * &nn)) - &(&cross * &Dyadic::whole(2));
-    let q = if q.integer.sign() == Sign::Minus {
-        Dyadic::whole(0)
-    } else {
-        q
-    };
+    let q = if q.integer.sign() == Sign::Minus { Dyadic::whole(0) } else { q };
     Some((&Dyadic::whole(g) * &q, &Dyadic::whole(g - 1) * &(&n2 * &n2)))
 }
 

@@ -83,7 +83,11 @@ impl Tally {
         let total = self.total.filled();
         Summary {
             flags: flags(&total.whole, known),
-            groups: self.groups.iter().map(|(key, parts)| (key.clone(), triple(&parts.filled(), known))).collect(),
+            groups: self
+                .groups
+                .iter()
+                .map(|(key, parts)| (key.clone(), triple(&parts.filled(), known)))
+                .collect(),
             total: triple(&total, known),
             by: self.by.clone(),
             counts: self.counts,

@@ -110,7 +110,8 @@ proptest! {
 fn figures_of_a_small_tally() {
     let mut tally = Tally::new(Settings::default());
     let (mut open, groups) = (Open::default(), GroupTable::default());
-    for (i, (nll, rank, ties)) in [(1.0, 0, 0), (3.0, 1, 1), (0.5, 0, 1), (1.5, 4, 0)].into_iter().enumerate() {
+    for (i, (nll, rank, ties)) in [(1.0, 0, 0), (3.0, 1, 1), (0.5, 0, 1), (1.5, 4, 0)].into_iter().enumerate()
+    {
         let score = RowScore { nll, lse: 0.0, rank, greater: rank, ties, flags: Flags(0) };
         let token = Token { position: i as u64, label: 1, weight: 1.0, group: 0, hidden: i == 3, score };
         tally.add(&token, &mut open, &groups);

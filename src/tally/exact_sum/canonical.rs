@@ -25,20 +25,11 @@ pub(super) struct Canonical {
 
 impl Canonical {
     /// From digits that lie within 0..2^32.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "within 0..2^32"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 0..2^32")]
     pub(super) fn new(negative: bool, base: u32, digits: &[i64], nonfinite: NonFinite) -> Self {
         let zeros = digits.iter().take_while(|digit| **digit == 0).count();
         let digits = digits.iter().skip(zeros).map(|&digit| digit as u32);
-        let mut sum = Self {
-            negative,
-            first: base + zeros as u32,
-            digits: digits.collect(),
-            nonfinite,
-        };
+        let mut sum = Self { negative, first: base + zeros as u32, digits: digits.collect(), nonfinite };
         while sum.digits.pop_if(|top| *top == 0).is_some() {}
         if sum.digits.is_empty() {
             sum.first = 0;
@@ -68,12 +59,7 @@ impl Canonical {
         let digits: Vec<u32> = digits.collect::<Option<_>>()?;
         let counted = (flags & NONFINITE != 0).then(|| NonFinite::read(&mut rest));
         let nonfinite = counted.unwrap_or(Some(NonFinite::default()))?;
-        let sum = Self {
-            negative: flags & NEGATIVE != 0,
-            first: first.into(),
-            digits,
-            nonfinite,
-        };
+        let sum = Self { negative: flags & NEGATIVE != 0, first: first.into(), digits, nonfinite };
         sum.has_form(flags).then(|| *input = rest)?;
         Some(sum)
     }
@@ -90,10 +76,7 @@ impl Canonical {
 
     pub(super) fn signed_digits(&self) -> Vec<i64> {
         let sign = if self.negative { -1 } else { 1 };
-        self.digits
-            .iter()
-            .map(|&digit| sign * i64::from(digit))
-            .collect()
+        self.digits.iter().map(|&digit| sign * i64::from(digit)).collect()
     }
 
     /// The f64 nearest to the digits, half to even.
@@ -122,11 +105,7 @@ impl NonFinite {
 
     fn read(input: &mut &[u8]) -> Option<Self> {
         let mut next = || take(input).map(u64::from_le_bytes);
-        Some(Self {
-            nan: next()?,
-            posinf: next()?,
-            neginf: next()?,
-        })
+        Some(Self { nan: next()?, posinf: next()?, neginf: next()? })
     }
 }
 

@@ -1,9 +1,5 @@
 //! The laws of an exact sum, against whole numbers that know nothing of digits.
-#![expect(
-    clippy::float_cmp,
-    clippy::cast_precision_loss,
-    reason = "to the last bit is the law"
-)]
+#![expect(clippy::float_cmp, clippy::cast_precision_loss, reason = "to the last bit is the law")]
 
 use num_bigint::{BigInt, BigUint, Sign};
 use proptest::prelude::*;
@@ -49,11 +45,7 @@ fn rounded(whole: &BigInt, scale: u64) -> f64 {
     // Each factor is exact, and so is each product but one that overflows.
     let half = exponent / 2;
     let result = (quotient + u64::from(up)) as f64 * power(half) * power(exponent - half);
-    if whole.sign() == Sign::Minus {
-        -result
-    } else {
-        result
-    }
+    if whole.sign() == Sign::Minus { -result } else { result }
 }
 
 fn power(exponent: i32) -> f64 {
@@ -62,24 +54,12 @@ fn power(exponent: i32) -> f64 {
 
 /// Every bit pattern that is a number: subnormals, both ends of the range.
 fn any_finite() -> impl Strategy<Value = f64> {
-    any::<u64>()
-        .prop_map(f64::from_bits)
-        .prop_filter("finite", |x| x.is_finite())
+    any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |x| x.is_finite())
 }
 
 /// Values that meet: of one size, or opposite, or of the extremes.
 fn hostile() -> impl Strategy<Value = f64> {
-    let extremes = [
-        0.0,
-        -0.0,
-        TINY,
-        -TINY,
-        f64::MIN_POSITIVE,
-        f64::MAX,
-        f64::MIN,
-        1.0,
-        -1.0,
-    ];
+    let extremes = [0.0, -0.0, TINY, -TINY, f64::MIN_POSITIVE, f64::MAX, f64::MIN, 1.0, -1.0];
     prop_oneof![
         any_finite(),
         -20.0..20.0,
@@ -225,10 +205,7 @@ fn ties_go_to_even() {
     let half = f64::EPSILON / 2.0;
     assert_eq!(sum(&[1.0, half]).value(), 1.0);
     assert_eq!(sum(&[1.0, half, TINY]).value(), 1.0 + f64::EPSILON);
-    assert_eq!(
-        sum(&[1.0, f64::EPSILON, half]).value(),
-        1.0 + 2.0 * f64::EPSILON
-    );
+    assert_eq!(sum(&[1.0, f64::EPSILON, half]).value(), 1.0 + 2.0 * f64::EPSILON);
     assert_eq!(sum(&[-1.0, -half]).value(), -1.0);
     assert_eq!(sum(&[-1.0, -half, -TINY]).value(), -1.0 - f64::EPSILON);
 }
@@ -241,15 +218,8 @@ fn the_ends_of_the_range_round_as_ieee_does() {
     assert_eq!(sum(&[f64::MIN, f64::MIN]).value(), f64::NEG_INFINITY);
     assert_eq!(sum(&[f64::MAX, f64::MAX, f64::MIN]).value(), f64::MAX);
     assert!(sum(&[f64::MAX, f64::MAX]).is_finite());
-    assert_eq!(
-        sum(&[f64::MIN_POSITIVE, -TINY]).value(),
-        f64::MIN_POSITIVE - TINY
-    );
-    for (a, b, expected) in [
-        (TINY, 0.5, 0.0),
-        (TINY, 0.75, TINY),
-        (3.0 * TINY, 0.5, 2.0 * TINY),
-    ] {
+    assert_eq!(sum(&[f64::MIN_POSITIVE, -TINY]).value(), f64::MIN_POSITIVE - TINY);
+    for (a, b, expected) in [(TINY, 0.5, 0.0), (TINY, 0.75, TINY), (3.0 * TINY, 0.5, 2.0 * TINY)] {
         let mut exact = ExactSum::default();
         exact.add_product(a, b);
         assert_eq!(exact.value(), expected);
@@ -284,13 +254,7 @@ fn infinities_and_nans_are_counted_apart() {
 #[test]
 fn products_of_infinities_follow_ieee() {
     let (inf, nan) = (f64::INFINITY, f64::NAN);
-    for (a, b) in [
-        (inf, 0.0),
-        (inf, -2.0),
-        (-inf, -inf),
-        (nan, 0.0),
-        (1e300, inf),
-    ] {
+    for (a, b) in [(inf, 0.0), (inf, -2.0), (-inf, -inf), (nan, 0.0), (1e300, inf)] {
         let mut exact = ExactSum::default();
         exact.add_product(a, b);
         exact.add_product(3.0, 5.0);
@@ -325,19 +289,11 @@ fn an_alternating_series_telescopes() {
 
 #[test]
 fn digits_hold_until_carries_are_passed() {
-    for (sign, pending) in [1, -1]
-        .into_iter()
-        .flat_map(|s| [(s, 0), (s, 77), (s, CARRY_EVERY - 1)])
-    {
+    for (sign, pending) in [1, -1].into_iter().flat_map(|s| [(s, 0), (s, 77), (s, CARRY_EVERY - 1)]) {
         // As large as after `pending` additions of the largest pieces.
         let piece = (sign << DIGIT_BITS) * i64::from(pending + 1);
         let (digits, base) = (vec![piece; 3], 60);
-        let full = ExactSum {
-            digits,
-            base,
-            pending,
-            ..ExactSum::default()
-        };
+        let full = ExactSum { digits, base, pending, ..ExactSum::default() };
         let mut merged = full.clone();
         for _ in 0..9 {
             merged.merge(&full);
@@ -379,9 +335,7 @@ fn random(state: &mut u64) -> u64 {
 #[test]
 fn a_thousand_merge_trees_give_the_same_bytes() {
     let mut state = 1;
-    let values: Vec<f64> = (0..200)
-        .map(|_| f64::from_bits(random(&mut state)))
-        .collect();
+    let values: Vec<f64> = (0..200).map(|_| f64::from_bits(random(&mut state))).collect();
     let values: Vec<f64> = values.into_iter().filter(|x| x.is_finite()).collect();
     let expected = bytes(&sum(&values));
     for _ in 0..1000 {

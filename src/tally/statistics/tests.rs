@@ -1,10 +1,6 @@
 //! The laws of the statistics, against the hardware's division and root, whole
 //! numbers, and Student's t by its finite sum.
-#![expect(
-    clippy::float_cmp,
-    clippy::cast_precision_loss,
-    reason = "to the last bit is the law"
-)]
+#![expect(clippy::float_cmp, clippy::cast_precision_loss, reason = "to the last bit is the law")]
 
 use proptest::prelude::*;
 
@@ -40,8 +36,7 @@ fn finite() -> impl Strategy<Value = f64> {
 
 /// Losses and counts that are whole, so that sums of them are exact.
 fn sequences() -> impl Strategy<Value = Vec<(f64, f64)>> {
-    let sequence =
-        (-1_000_000..1_000_000, 1..1000).prop_map(|(s, n): (i32, i32)| (s.into(), n.into()));
+    let sequence = (-1_000_000..1_000_000, 1..1000).prop_map(|(s, n): (i32, i32)| (s.into(), n.into()));
     prop::collection::vec(sequence, 2..40)
 }
 
@@ -120,10 +115,7 @@ fn ratios_with_zeros_and_infinities_follow_ieee() {
     let special = [0.0, 2.0, -3.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
     for (a, b) in special.iter().flat_map(|&a| special.map(|b| (a, b))) {
         let (result, expected) = (ratio(&one(a), &one(b)), a / b);
-        assert!(
-            result == expected || result.is_nan() && expected.is_nan(),
-            "{a} / {b}"
-        );
+        assert!(result == expected || result.is_nan() && expected.is_nan(), "{a} / {b}");
         assert!(!result.is_nan() || result.to_bits() == f64::NAN.to_bits());
     }
 }
@@ -147,10 +139,7 @@ fn ties_are_exact_ties() {
 #[test]
 fn errors_known_by_hand() {
     assert_eq!(stderr(&[(1.0, 1.0), (3.0, 1.0)]), 1.0);
-    assert_eq!(
-        stderr(&[(1.0, 1.0), (6.0, 3.0)]),
-        (2.0 * 2.0 * 0.75f64.powi(2)).sqrt() / 4.0
-    );
+    assert_eq!(stderr(&[(1.0, 1.0), (6.0, 3.0)]), (2.0 * 2.0 * 0.75f64.powi(2)).sqrt() / 4.0);
     // The second and third sequence sit on the mean of 2.
     let spread = [(0.0, 1.0), (8.0, 4.0), (4.0, 2.0), (4.0, 1.0)];
     assert_eq!(stderr(&spread), (4.0 / 3.0 * 8.0f64).sqrt() / 8.0);
@@ -226,11 +215,7 @@ fn probability_within(t: f64, df: u32) -> f64 {
         term *= cos * cos * f64::from(k - 1) / f64::from(k);
         series += term;
     }
-    if odd == 1 {
-        (theta + sin * series) * std::f64::consts::FRAC_2_PI
-    } else {
-        sin * series
-    }
+    if odd == 1 { (theta + sin * series) * std::f64::consts::FRAC_2_PI } else { sin * series }
 }
 
 #[test]
