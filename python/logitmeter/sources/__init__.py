@@ -101,7 +101,7 @@ def scan(
     --------
     >>> import numpy as np
     >>> import logitmeter as lm
-    >>> bits = np.array([[0x3F80, 0x0000]], np.uint16)  # bfloat16: 1.0, 0.0
+    >>> bits = np.array([[0x4000, 0x3F80]], np.uint16)  # bfloat16: 2.0, 1.0
     >>> source = lm.scan(bits, labels=np.array([0]), dtype="bf16")
     >>> round(lm.evaluate(source).loss, 6)
     0.313262
