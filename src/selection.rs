@@ -10,144 +10,21 @@
 //! bring one at `start - leading`; [`Selector::horizon`] says below which position nothing new can
 //! turn up, and an error is raised only when it lies there.
 
+mod failure;
+mod picks;
 mod piece;
 #[cfg(test)]
 mod tests;
 
-use crate::error::{Error, ErrorKind};
 use crate::kernel::RowScore;
 use crate::key::Key;
 use crate::rows::Vocab;
 use crate::settings::{OnShort, Settings};
 use std::collections::{HashMap, HashSet, VecDeque};
 
+pub use failure::{Check, Failure};
+pub use picks::{Advance, Counts, Neighbours, Pick, RowAt, Selected, SequenceEnd};
 pub use piece::{Label, Mark, Piece};
-
-/// Which row of logits scores a token.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum RowAt {
-    /// A row of this piece.
-    Here(u32),
-    /// The row kept from the piece before (with shift).
-    Carried,
-    /// Scored in advance; the index of its score among [`Selected::held`].
-    Held(u32),
-}
-
-/// A token that counts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pick {
-    /// The label's position, from 0.
-    pub position: u64,
-    /// The row that scores it.
-    pub row: RowAt,
-    /// The label.
-    pub label: u32,
-    /// Its weight, above 0.
-    pub weight: f64,
-    /// The number of its group.
-    pub group: u32,
-    /// Whether it is a hidden token.
-    pub hidden: bool,
-}
-
-/// A sequence that ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SequenceEnd {
-    /// Its id; `None` where sequences are unknown.
-    pub id: Option<Key>,
-    /// How many picks of this piece came before its end.
-    pub after: usize,
-}
-
-/// A position whose row must be scored now, since a later run may claim it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Advance {
-    /// Its place among the held ones.
-    pub slot: usize,
-    /// Its row.
-    pub row: RowAt,
-    /// Its label.
-    pub label: u32,
-}
-
-/// The labels to the left and right of a picked one, for the shift warning.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Neighbours {
-    /// Which pick.
-    pub pick: usize,
-    /// The label one place to the left.
-    pub left: u32,
-    /// The label one place to the right.
-    pub right: u32,
-}
-
-/// What one piece gave.
-#[derive(Debug, Default)]
-pub struct Selected {
-    /// Tokens that count, in the order of positions.
-    pub picks: Vec<Pick>,
-    /// Scores that were made in advance.
-    pub held: Vec<RowScore>,
-    /// Sequences that ended.
-    pub ends: Vec<SequenceEnd>,
-    /// Rows to score in advance.
-    pub advance: Vec<Advance>,
-    /// A sample for the shift warning.
-    pub neighbours: Vec<Neighbours>,
-}
-
-/// Counts of what was seen; they add up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Positions, counted or not.
-    pub rows: u64,
-    /// Active runs.
-    pub runs: u64,
-    /// Runs short on the left.
-    pub short_left: u64,
-    /// Runs short on the right.
-    pub short_right: u64,
-    /// First tokens of shifted sequences that would be visible, but that no row scores.
-    pub unscored: u64,
-}
-
-/// What an error is about: at one position the smaller wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Check {
-    /// A null or another value than 0 and 1.
-    Mask,
-    /// A null id, or one that comes back.
-    Id,
-    /// A run of two groups.
-    Group,
-    /// A label that is null or outside the vocabulary.
-    Label,
-    /// A weight that is negative, not finite or null.
-    Weight,
-    /// A run that misses a token.
-    Short,
-    /// A row without a distribution.
-    NonFinite,
-}
-
-/// The first error so far.
-#[derive(Debug, Clone)]
-pub struct Failure {
-    /// Where: its position (below 0 for a token missing before the first one), and what about.
-    pub place: (i64, Check),
-    /// The error.
-    pub error: Error,
-}
-
-impl Failure {
-    /// Keeps the one whose place comes first; the older one at the same place.
-    pub fn keep_first(first: &mut Option<Self>, new: Self) {
-        if first.as_ref().is_none_or(|old| new.place < old.place) {
-            *first = Some(new);
-        }
-    }
-}
 
 /// Decides which tokens count.
 #[derive(Debug, Clone)]
@@ -327,7 +204,7 @@ impl Selector {
         let mut ids = piece.ids.iter().flatten().peekable();
         for i in 0..piece.len() {
             let scope = scopes.next_if(|(at, _)| *at == i).map(|(_, scope)| *scope);
-            let id = ids.next_if(|(at, _)| *at == i).map(|(_, id)| id.as_ref());
+            let id = ids.next_if(|(at, _)| *at == i).map(|(_, id)| id);
             self.cross(piece, scope, id, &mut out, vocab);
             let ends = scopes.peek().is_some_and(|(at, _)| *at == i + 1)
                 || ids.peek().is_some_and(|(at, _)| *at == i + 1);
@@ -356,12 +233,6 @@ impl Selector {
         out
     }
 
-    fn fail(&mut self, position: i64, check: Check, error: Error) {
-        let row = position - i64::from(self.rules.shift);
-        let error = error.at(position, (row >= 0).then_some(row));
-        Failure::keep_first(&mut self.failure, Failure { place: (position, check), error });
-    }
-
     // Borders.
 
     /// Ends the sequence and begins one, if a border lies before this position.
@@ -369,16 +240,15 @@ impl Selector {
         &mut self,
         piece: &Piece,
         scope: Option<i64>,
-        id: Option<Option<&Key>>,
+        id: Option<&Option<Key>>,
         out: &mut Selected,
         vocab: &Vocab,
     ) {
         let (new_scope, new_id) = match &self.sequence {
             None => (true, true),
-            Some(now) => (
-                scope.is_some() && scope != now.scope,
-                id.is_some_and(|id| id.is_none() || id != now.id.as_ref()),
-            ),
+            Some(now) => {
+                (scope.is_some() && scope != now.scope, id.is_some_and(|id| id.is_none() || *id != now.id))
+            }
         };
         if !(new_scope || new_id) {
             return;
@@ -387,7 +257,7 @@ impl Selector {
         let known = piece.ids.is_some();
         // A new scope within a stretch of equal ids: the id goes on, in a sequence of its own.
         let id = match id {
-            Some(id) => id.cloned(),
+            Some(id) => id.clone(),
             None => self.sequence.as_ref().and_then(|now| now.id.clone()).filter(|_| known),
         };
         self.end_sequence(out, vocab);
@@ -399,24 +269,9 @@ impl Selector {
     }
 
     fn check_id(&mut self, known: bool, id: Option<&Key>) {
-        let position = self.position as i64;
-        match id {
-            Some(id) if !self.seen.insert(id.fingerprint()) => {
-                let message = format!(
-                    "sequence_id {id} comes back at position {position}, after its sequence ended: \
-                     rows of one sequence must follow each other"
-                );
-                let error =
-                    Error::new(ErrorKind::Sequence, message).wanted("an id not seen before", id.to_string());
-                self.fail(position, Check::Id, error);
-            }
-            None if known => {
-                let error =
-                    Error::new(ErrorKind::Sequence, format!("sequence_id is null at position {position}"))
-                        .wanted("an integer or a string", "null");
-                self.fail(position, Check::Id, error);
-            }
-            _ => {}
+        let new = id.map_or(!known, |id| self.seen.insert(id.fingerprint()));
+        if !new {
+            self.fail_id(id);
         }
     }
 
@@ -578,10 +433,8 @@ impl Selector {
             self.flush(0, out, vocab);
             return;
         }
-        if self.rules.leading + self.rules.trailing > 0 {
-            if let Label::Id(id) = run.last_label {
-                *self.last_labels.entry(id).or_default() += 1;
-            }
+        if let (true, Label::Id(id)) = (self.rules.leading + self.rules.trailing > 0, run.last_label) {
+            *self.last_labels.entry(id).or_default() += 1;
         }
         if self.rules.trailing > 0 {
             // The run's group is that of its first position.
@@ -638,50 +491,6 @@ impl Selector {
             self.sampled += 1;
             out.neighbours.push(Neighbours { pick: out.picks.len() - 1, left, right });
         }
-    }
-
-    // Messages.
-
-    fn fail_mask(&mut self, mark: Mark) {
-        let got = if let Mark::Other(value) = mark { value.to_string() } else { "null".to_owned() };
-        let message = format!("mask is {got} at position {}", self.position);
-        let error = Error::new(ErrorKind::Label, message).wanted("true or false, 1 or 0", got);
-        self.fail(self.position as i64, Check::Mask, error);
-    }
-
-    fn fail_group(&mut self, position: u64, first: u64) {
-        let message = format!(
-            "the group changes at position {position}, within the run that begins at {first}: \
-             a run belongs to one group"
-        );
-        self.fail(position as i64, Check::Group, Error::new(ErrorKind::Label, message));
-    }
-
-    fn fail_label(&mut self, position: u64, label: Label, vocab: &Vocab) {
-        let error = label.error(position, vocab);
-        self.fail(position as i64, Check::Label, error);
-    }
-
-    fn fail_weight(&mut self, at: Edge) {
-        let message = format!("weight is {} at position {}", at.weight, at.position);
-        let error =
-            Error::new(ErrorKind::Label, message).wanted("a finite number >= 0", at.weight.to_string());
-        self.fail(at.position as i64, Check::Weight, error);
-    }
-
-    fn fail_short(&mut self, missing: i64, edge: u64, side: &str, wanted: usize) {
-        if !self.rules.raise_short {
-            return;
-        }
-        let place = if side == "leading" { "begins" } else { "ends" };
-        let message = format!(
-            "the run that {place} at position {edge} is short: {side}={wanted} claims position {missing}, \
-             which has no label to score (a sequence's border, another run or an ignored label); \
-             on_short=\"count\" counts what exists"
-        );
-        let error = Error::new(ErrorKind::ShortRun, message)
-            .wanted(format!("{wanted} {side} tokens"), format!("none at position {missing}"));
-        self.fail(missing, Check::Short, error);
     }
 }
 

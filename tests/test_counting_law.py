@@ -262,13 +262,27 @@ def test_the_law_in_bulk(seed: int) -> None:
         check_labels_first(c)
 
 
+EVERYTHING = {
+    "sequence_id": None,
+    "group": None,
+    "allowed": None,
+    "ignore_index": -100,
+    "shift": True,
+    "leading": 2,
+    "trailing": 3,
+    "on_short": "count",
+    "nonfinite": "omit",
+    "null_labels": "ignore",
+}
+
+
 def test_batches_of_a_thousand_rows() -> None:
     """Long inputs, so that batches of 1,000 rows cut them too; no errors, everything else on."""
     rng = random.Random(5)
     c: Case | None = None
     while c is None or len(c["labels"]) < 3000:
         new = random_case(rng)
-        new |= {"shift": True, "leading": 2, "trailing": 3, "on_short": "count", "nonfinite": "omit"}
+        new |= EVERYTHING  # type: ignore[typeddict-item]
         if new["mask"] is None or new["weight"] is None or isinstance(count(**new), Failure):
             continue
         c = new if c is None else joined(c, new)
@@ -293,17 +307,8 @@ def joined(a: Case, b: Case) -> Case:
         "mask": (a["mask"] or []) + (b["mask"] or []),
         "weight": (a["weight"] or []) + (b["weight"] or []),
         "scope": [*scope, *(start + s for s in b["scope"] or [0] * len(b["labels"]))],
-        "sequence_id": None,
-        "group": None,
-        "allowed": None,
-        "ignore_index": -100,
         "bad_rows": a["bad_rows"] | {row + offset for row in b["bad_rows"]},
-        "shift": True,
-        "leading": 2,
-        "trailing": 3,
-        "on_short": "count",
-        "nonfinite": "omit",
-        "null_labels": "ignore",
+        **EVERYTHING,
     }
 
 

@@ -42,8 +42,8 @@ fn map<T: ArrowPrimitiveType, O>(array: &ArrayRef, one: impl Fn(Option<T::Native
 fn map_integers<T: ArrowPrimitiveType<Native: Into<i128>>, O>(
     array: &ArrayRef,
     one: impl Fn(Option<i128>) -> O,
-) -> Result<Vec<O>> {
-    Ok(map::<T, O>(array, |x| one(x.map(Into::into))))
+) -> Vec<O> {
+    map::<T, O>(array, |x| one(x.map(Into::into)))
 }
 
 /// Labels of any integer type.
@@ -54,17 +54,16 @@ pub(super) fn labels(name: &str, array: &ArrayRef, ignore: i64, nulls: NullLabel
         None => null,
         Some(x) if x == ignore => Label::Ignored,
         Some(x) => u32::try_from(x)
-            .map(Label::Id)
-            .unwrap_or_else(|_| i64::try_from(x).map_or(Label::Large(x as u64), Label::Other)),
+            .map_or_else(|_| i64::try_from(x).map_or(Label::Large(x as u64), Label::Other), Label::Id),
     };
-    for_integers!(
+    Ok(for_integers!(
         array,
         map_integers(one),
         match array.data_type() {
-            DataType::Null => Ok(vec![null; array.len()]),
-            _ => Err(wrong_type(name, array, "integers")),
+            DataType::Null => vec![null; array.len()],
+            _ => return Err(wrong_type(name, array, "integers")),
         }
-    )
+    ))
 }
 
 /// A mask: booleans, or integers 0 and 1.
@@ -79,7 +78,8 @@ pub(super) fn mask(name: &str, array: &ArrayRef) -> Result<Vec<Mark>> {
         Some(1) => Mark::Yes,
         Some(x) => Mark::Other(i64::try_from(x).unwrap_or(i64::MAX)),
     };
-    for_integers!(array, map_integers(one), Err(wrong_type(name, array, "booleans, or integers 0 and 1")))
+    let wrong = || wrong_type(name, array, "booleans, or integers 0 and 1");
+    Ok(for_integers!(array, map_integers(one), return Err(wrong())))
 }
 
 /// Weights of any number type; null is NaN, which is an error where it counts.
@@ -91,7 +91,7 @@ pub(super) fn weight(name: &str, array: &ArrayRef) -> Result<Vec<f64>> {
         DataType::Float16 => Ok(map::<Float16Type, _>(array, |x| real(x.map(f64::from)))),
         _ => {
             let one = |x: Option<i128>| real(x.map(|x| x as f64));
-            for_integers!(array, map_integers(one), Err(wrong_type(name, array, "numbers")))
+            Ok(for_integers!(array, map_integers(one), return Err(wrong_type(name, array, "numbers"))))
         }
     }
 }

@@ -168,7 +168,7 @@ impl LogitColumn {
             );
             return Err(Error::new(ErrorKind::Shape, message));
         }
-        let bytes = Buffer::from(array.as_fixed_size_binary().values().clone());
+        let bytes = array.as_fixed_size_binary().values().clone();
         Ok(Self::even(array, Flat { element, bytes, nulls: None }, width / element.size()))
     }
 }

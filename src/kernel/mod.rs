@@ -113,7 +113,7 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
-    /// AArch64 NEON.
+    /// NEON, on every aarch64 machine.
     Neon,
 }
 

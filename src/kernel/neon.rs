@@ -2,6 +2,7 @@
 
 use super::exp::TABLE_F32;
 use super::lanes::Lanes;
+#[allow(clippy::wildcard_imports, reason = "intrinsics carry their own prefix")]
 use std::arch::aarch64::*;
 
 /// Four lanes in a q register.

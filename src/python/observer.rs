@@ -20,7 +20,9 @@ pub(super) struct Stop(Arc<Mutex<Option<PyErr>>>);
 impl Stop {
     /// Looks for signals; an exception of their handlers is kept.
     pub(super) fn check_signals(&self) -> Result<()> {
-        Python::attach(|py| py.check_signals()).map_err(|error| self.keep(error))
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "a lifetime the method alone lacks")]
+        let checked = Python::attach(|py| py.check_signals());
+        checked.map_err(|error| self.keep(error))
     }
 
     fn keep(&self, error: PyErr) -> Error {

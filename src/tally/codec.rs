@@ -242,6 +242,8 @@ impl Reader<'_> {
     fn size(&mut self) -> Option<usize> {
         self.u64().and_then(|x| usize::try_from(x).ok())
     }
+    /// A value that may be absent, and then is written as 0.
+    #[expect(clippy::option_option, reason = "the outer one says whether there were enough bytes")]
     fn option(&mut self) -> Option<Option<u64>> {
         let (some, x) = (self.flag()?, self.u64()?);
         Some(some.then_some(x))

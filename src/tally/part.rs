@@ -130,7 +130,7 @@ impl Part {
     }
 }
 
-/// Sums over sequences g with n_g > 0, of S_g (loss), C_g (weight of correct tokens) and n_g
+/// Sums over sequences g with `n_g` > 0, of `S_g` (loss), `C_g` (weight of correct tokens) and `n_g`
 /// (weight), each an exact sum rounded once; squares and products are exact.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Sequences {

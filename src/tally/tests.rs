@@ -6,7 +6,14 @@ use proptest::prelude::*;
 fn token(i: u64, hidden: bool, weight: f64) -> Token {
     let nll = (i as f64 * 0.618).fract() * 8.0;
     let rank = (i * 7 % 5) as u32;
-    let score = RowScore { nll, lse: 1.0, rank, greater: rank, ties: u32::from(i % 9 == 0), flags: Flags(0) };
+    let score = RowScore {
+        nll,
+        lse: 1.0,
+        rank,
+        greater: rank,
+        ties: u32::from(i.is_multiple_of(9)),
+        flags: Flags(0),
+    };
     Token { position: i, label: (i % 11) as u32, weight, group: (i / 10 % 3) as u32, hidden, score }
 }
 

@@ -1,0 +1,110 @@
+//! Errors of counting: which one comes first, and what they say.
+
+use super::piece::{Label, Mark};
+use super::{Edge, Selector};
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::rows::Vocab;
+
+/// What an error is about: at one position the smaller wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Check {
+    /// A null or another value than 0 and 1.
+    Mask,
+    /// A null id, or one that comes back.
+    Id,
+    /// A run of two groups.
+    Group,
+    /// A label that is null or outside the vocabulary.
+    Label,
+    /// A weight that is negative, not finite or null.
+    Weight,
+    /// A run that misses a token.
+    Short,
+    /// A row without a distribution.
+    NonFinite,
+}
+
+/// The first error so far.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Where: its position (below 0 for a token missing before the first one), and what about.
+    pub place: (i64, Check),
+    /// The error.
+    pub error: Error,
+}
+
+impl Failure {
+    /// Keeps the one whose place comes first; the older one at the same place.
+    pub fn keep_first(first: &mut Option<Self>, new: Self) {
+        if first.as_ref().is_none_or(|old| new.place < old.place) {
+            *first = Some(new);
+        }
+    }
+}
+
+impl Selector {
+    fn fail(&mut self, position: i64, check: Check, error: Error) {
+        let row = position - i64::from(self.rules.shift);
+        let error = error.at(position, (row >= 0).then_some(row));
+        Failure::keep_first(&mut self.failure, Failure { place: (position, check), error });
+    }
+
+    pub(super) fn fail_mask(&mut self, mark: Mark) {
+        let got = if let Mark::Other(value) = mark { value.to_string() } else { "null".to_owned() };
+        let message = format!("mask is {got} at position {}", self.position);
+        let error = Error::new(ErrorKind::Label, message).wanted("true or false, 1 or 0", got);
+        self.fail(self.position as i64, Check::Mask, error);
+    }
+
+    /// An id that is null or comes back.
+    pub(super) fn fail_id(&mut self, id: Option<&Key>) {
+        let position = self.position as i64;
+        let error = if let Some(id) = id {
+            let message = format!(
+                "sequence_id {id} comes back at position {position}, after its sequence ended: \
+                 rows of one sequence must follow each other"
+            );
+            Error::new(ErrorKind::Sequence, message).wanted("an id not seen before", id.to_string())
+        } else {
+            Error::new(ErrorKind::Sequence, format!("sequence_id is null at position {position}"))
+                .wanted("an integer or a string", "null")
+        };
+        self.fail(position, Check::Id, error);
+    }
+
+    pub(super) fn fail_group(&mut self, position: u64, first: u64) {
+        let message = format!(
+            "the group changes at position {position}, within the run that begins at {first}: \
+             a run belongs to one group"
+        );
+        self.fail(position as i64, Check::Group, Error::new(ErrorKind::Label, message));
+    }
+
+    pub(super) fn fail_label(&mut self, position: u64, label: Label, vocab: &Vocab) {
+        let error = label.error(position, vocab);
+        self.fail(position as i64, Check::Label, error);
+    }
+
+    pub(super) fn fail_weight(&mut self, at: Edge) {
+        let message = format!("weight is {} at position {}", at.weight, at.position);
+        let error =
+            Error::new(ErrorKind::Label, message).wanted("a finite number >= 0", at.weight.to_string());
+        self.fail(at.position as i64, Check::Weight, error);
+    }
+
+    pub(super) fn fail_short(&mut self, missing: i64, edge: u64, side: &str, wanted: usize) {
+        if !self.rules.raise_short {
+            return;
+        }
+        let place = if side == "leading" { "begins" } else { "ends" };
+        let message = format!(
+            "the run that {place} at position {edge} is short: {side}={wanted} claims position {missing}, \
+             which has no label to score (a sequence's border, another run or an ignored label); \
+             on_short=\"count\" counts what exists"
+        );
+        let error = Error::new(ErrorKind::ShortRun, message)
+            .wanted(format!("{wanted} {side} tokens"), format!("none at position {missing}"));
+        self.fail(missing, Check::Short, error);
+    }
+}
