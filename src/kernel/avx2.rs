@@ -15,6 +15,13 @@ pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
 }
 
+/// Adds 1 where a comparison holds, which is to take -1 away.
+#[inline(always)]
+unsafe fn add_ones(count: __m256, holds: __m256) -> __m256 {
+    // SAFETY: as every operation below.
+    unsafe { _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(count), _mm256_castps_si256(holds))) }
+}
+
 // Every operation needs the features of `entry_points!`, whose code these are inlined into; loads
 // read eight elements, as their callers promise.
 impl Lanes for Avx2 {
@@ -94,6 +101,16 @@ impl Lanes for Avx2 {
     unsafe fn eq(a: __m256, b: __m256) -> u16 {
         // SAFETY: see above.
         unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)) as u16 }
+    }
+    #[inline(always)]
+    unsafe fn count_gt(count: __m256, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe { add_ones(count, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) }
+    }
+    #[inline(always)]
+    unsafe fn count_eq(count: __m256, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: see above.
+        unsafe { add_ones(count, _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b)) }
     }
     #[inline(always)]
     unsafe fn store(x: __m256, to: &mut [f32]) {

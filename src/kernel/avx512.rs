@@ -19,6 +19,16 @@ pub(super) fn available() -> bool {
         && is_x86_feature_detected!("avx512vl")
 }
 
+/// Adds 1 where a bit is set.
+#[inline(always)]
+unsafe fn add_ones(count: __m512, bits: u16) -> __m512 {
+    // SAFETY: as every operation below.
+    unsafe {
+        let count = _mm512_castps_si512(count);
+        _mm512_castsi512_ps(_mm512_mask_add_epi32(count, bits, count, _mm512_set1_epi32(1)))
+    }
+}
+
 // Every operation needs the features of `entry_points!`, whose code these are inlined into; loads
 // read sixteen elements, as their callers promise.
 impl Lanes for Avx512 {
@@ -93,6 +103,16 @@ impl Lanes for Avx512 {
     unsafe fn eq(a: __m512, b: __m512) -> u16 {
         // SAFETY: see above.
         unsafe { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn count_gt(count: __m512, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { add_ones(count, _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b)) }
+    }
+    #[inline(always)]
+    unsafe fn count_eq(count: __m512, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: see above.
+        unsafe { add_ones(count, _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b)) }
     }
     #[inline(always)]
     unsafe fn store(x: __m512, to: &mut [f32]) {

@@ -33,6 +33,10 @@ pub(super) trait Lanes {
     unsafe fn gt(a: Self::F, b: Self::F) -> u16;
     /// One bit a lane: a == b.
     unsafe fn eq(a: Self::F, b: Self::F) -> u16;
+    /// With the bits of `count` as integers: count + 1 where a > b.
+    unsafe fn count_gt(count: Self::F, a: Self::F, b: Self::F) -> Self::F;
+    /// The same where a == b.
+    unsafe fn count_eq(count: Self::F, a: Self::F, b: Self::F) -> Self::F;
     /// Writes the lanes to the first `WIDTH` floats of `to`.
     unsafe fn store(x: Self::F, to: &mut [f32]);
     /// Asks for a cache line; the address need not be valid.

@@ -20,6 +20,13 @@ unsafe fn bits(lanes: uint32x4_t) -> u16 {
     }
 }
 
+/// Adds 1 where a comparison holds, which is to take -1 away.
+#[inline(always)]
+unsafe fn add_ones(count: float32x4_t, holds: uint32x4_t) -> float32x4_t {
+    // SAFETY: NEON is in aarch64's baseline.
+    unsafe { vreinterpretq_f32_u32(vsubq_u32(vreinterpretq_u32_f32(count), holds)) }
+}
+
 // NEON is in aarch64's baseline; loads read four elements, as their callers promise.
 impl Lanes for Neon {
     type F = float32x4_t;
@@ -107,6 +114,16 @@ impl Lanes for Neon {
     unsafe fn eq(a: float32x4_t, b: float32x4_t) -> u16 {
         // SAFETY: see above.
         unsafe { bits(vceqq_f32(a, b)) }
+    }
+    #[inline(always)]
+    unsafe fn count_gt(count: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { add_ones(count, vcgtq_f32(a, b)) }
+    }
+    #[inline(always)]
+    unsafe fn count_eq(count: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { add_ones(count, vceqq_f32(a, b)) }
     }
     #[inline(always)]
     unsafe fn store(x: float32x4_t, to: &mut [f32]) {

@@ -83,6 +83,14 @@ impl Lanes for Portable {
         bits(|i| a[i] == b[i])
     }
     #[inline(always)]
+    unsafe fn count_gt(count: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        from_fn(|i| f32::from_bits(count[i].to_bits() + u32::from(a[i] > b[i])))
+    }
+    #[inline(always)]
+    unsafe fn count_eq(count: Self::F, a: Self::F, b: Self::F) -> Self::F {
+        from_fn(|i| f32::from_bits(count[i].to_bits() + u32::from(a[i] == b[i])))
+    }
+    #[inline(always)]
     unsafe fn store(x: Self::F, to: &mut [f32]) {
         to[..WIDTH].copy_from_slice(&x);
     }

@@ -163,6 +163,13 @@ impl Rank {
         self.ties_before += (equal & before).count_ones();
     }
 
+    /// Adds a block, all of it before the label or all behind it.
+    fn add_block(&mut self, greater: u32, equal: u32, at: usize) {
+        self.greater += greater;
+        self.ties += equal;
+        self.ties_before += if at < self.label { equal } else { 0 };
+    }
+
     fn score(&self, nll: f64, lse: f64, flags: Flags) -> RowScore {
         let (greater, ties) = (self.greater, self.ties);
         RowScore { nll, lse, rank: greater + self.ties_before, greater, ties, flags }
@@ -322,6 +329,9 @@ impl<'a, L: Lanes, E: Stored> Row<'a, L, E> {
     unsafe fn recount(&self, index: usize, rank: &mut Rank) {
         // SAFETY: passed on.
         unsafe {
+            if self.is_full(index) {
+                return self.recount_full(index, rank);
+            }
             let block = self.block(index);
             let x = L::splat(rank.x);
             for i in 0..block.vectors {
@@ -335,6 +345,27 @@ impl<'a, L: Lanes, E: Stored> Row<'a, L, E> {
                 rank.add(greater & mask, equal & mask, index * BLOCK + i * LANES);
             }
         }
+    }
+
+    /// The same where every column takes part: counters in lanes.
+    #[inline(always)]
+    unsafe fn recount_full(&self, index: usize, rank: &mut Rank) {
+        let (mut greater, mut equal) = ([0.0; LANES], [0.0; LANES]);
+        // SAFETY: the block's 512 columns lie in the row.
+        unsafe {
+            let x = L::splat(rank.x);
+            let (mut above, mut same) = (L::splat(0.0), L::splat(0.0));
+            let at = self.at.add(index * BLOCK * E::SIZE);
+            for i in 0..BLOCK / L::WIDTH {
+                let column = E::load::<L>(at.add(i * L::WIDTH * E::SIZE));
+                above = L::count_gt(above, column, x);
+                same = L::count_eq(same, column, x);
+            }
+            L::store(above, &mut greater);
+            L::store(same, &mut equal);
+        }
+        let sum = |lanes: [f32; LANES]| lanes.iter().map(|count| count.to_bits()).sum::<u32>();
+        rank.add_block(sum(greater), sum(equal), index * BLOCK);
     }
 }
 
@@ -361,6 +392,16 @@ impl Block {
     unsafe fn load<L: Lanes, E: Stored>(&self, i: usize, stripe: usize) -> L::F {
         // SAFETY: passed on.
         unsafe { L::keep(self.load_raw::<L, E>(i, stripe), self.masks[i] >> (stripe * L::WIDTH)) }
+    }
+
+    /// The same for a vector that lies wholly in the row.
+    #[inline(always)]
+    unsafe fn load_whole<L: Lanes, E: Stored>(&self, i: usize, stripe: usize) -> L::F {
+        // SAFETY: passed on.
+        unsafe {
+            let at = self.at.add((i * LANES + stripe * L::WIDTH) * E::SIZE);
+            L::keep(E::load::<L>(at), self.masks[i] >> (stripe * L::WIDTH))
+        }
     }
 }
 
@@ -442,25 +483,31 @@ unsafe fn full_block<L: Lanes, E: Stored, const MOVED: bool>(
     }
 }
 
-/// A block of which some columns take no part.
+/// A block of which some columns take no part. The same order of sums: vector i to a[i mod 4].
 #[inline(always)]
 unsafe fn masked_block<L: Lanes, E: Stored, const MOVED: bool>(
     block: &Block,
     constants: &Constants<L::F>,
 ) -> ([f32; LANES], L::F) {
     let mut lanes = [0.0; LANES];
+    let groups = block.partial / 4;
     // SAFETY: passed on.
     unsafe {
         let mut top = L::splat(f32::NEG_INFINITY);
         for stripe in 0..LANES / L::WIDTH {
             let mut a = [L::splat(0.0); 4];
-            for group in 0..block.vectors.div_ceil(4) {
-                for (i, sum) in a.iter_mut().enumerate() {
-                    if group * 4 + i < block.vectors {
-                        let x = block.load::<L, E>(group * 4 + i, stripe);
-                        top = L::max(top, x);
-                        *sum = constants.add_exp::<L, MOVED>(*sum, x);
-                    }
+            for group in 0..groups {
+                for i in 0..4 {
+                    let x = block.load_whole::<L, E>(group * 4 + i, stripe);
+                    top = L::max(top, x);
+                    a[i] = constants.add_exp::<L, MOVED>(a[i], x);
+                }
+            }
+            for i in 0..4 {
+                if groups * 4 + i < block.vectors {
+                    let x = block.load::<L, E>(groups * 4 + i, stripe);
+                    top = L::max(top, x);
+                    a[i] = constants.add_exp::<L, MOVED>(a[i], x);
                 }
             }
             let sum = L::add(L::add(a[0], a[1]), L::add(a[2], a[3]));
