@@ -71,7 +71,9 @@ def logitmeter(threads: int | None) -> Callable[[str], baseline.Parts]:
     import logitmeter as lm
 
     def score(path: str) -> baseline.Parts:
-        report = lm.evaluate(path, shift=True, trailing=TRAILING, threads=threads)
+        # As the baselines do; by default files are read, which is safe if one shrinks meanwhile.
+        source = lm.scan(path, memory_map=True)
+        report = lm.evaluate(source, shift=True, trailing=TRAILING, threads=threads)
         parts = {"visible": report.visible, "hidden": report.hidden, "whole": report}
         return {
             name: baseline.Part(part.loss, part.num_tokens, part.num_correct)
