@@ -133,7 +133,7 @@ impl Meter {
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = self.carry.watch.warnings(self.settings());
-        if self.tally.counts_nothing() && !self.tally.is_empty() && !self.is_open() {
+        if self.tally.counts_nothing() && !self.is_open() {
             let message = "nothing counted: no token is visible or hidden, so every figure is nan";
             warnings.push(("NothingCountedWarning", message.to_owned()));
         }

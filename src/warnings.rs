@@ -46,7 +46,9 @@ impl Watch {
             }
         }
         for (pick, score) in selected.picks.iter().zip(scores) {
-            if self.rows >= LOOKED_AT {
+            // One row that is neither settles it.
+            let settled = self.rows > self.logprobs && self.rows > self.probabilities;
+            if self.rows >= LOOKED_AT || settled {
                 return;
             }
             if let (RowAt::Here(row), false) = (pick.row, score.flags.invalid()) {
