@@ -1,1 +1,148 @@
+//! The worked examples of the page on counting, and what a cut must not change.
 
+use super::*;
+use crate::settings::OnShort;
+
+/// A small input: labels (-100 is ignored), a mask, ids.
+#[derive(Default)]
+struct Case {
+    labels: Vec<i64>,
+    mask: Option<Vec<u8>>,
+    ids: Option<&'static str>,
+    settings: Settings,
+}
+
+/// What came of it.
+#[derive(Debug, Default, PartialEq)]
+struct Outcome {
+    positions: Vec<u64>,
+    counts: Counts,
+    error: Option<i64>,
+}
+
+fn piece(case: &Case, from: usize, to: usize) -> Piece {
+    let label = |&x: &i64| if x == -100 { Label::Ignored } else { Label::Id(x as u32) };
+    let mark = |&x: &u8| if x == 1 { Mark::Yes } else { Mark::No };
+    let id = |c: char| Some(Key::Text(c.to_string().into()));
+    let ids: Option<Vec<char>> = case.ids.map(|ids| ids.chars().collect());
+    let changes = |ids: Vec<char>| {
+        (from..to).filter(|&i| i == from || ids[i] != ids[i - 1]).map(|i| (i - from, id(ids[i]))).collect()
+    };
+    Piece {
+        labels: case.labels[from..to].iter().map(label).collect(),
+        mask: case.mask.as_ref().map(|mask| mask[from..to].iter().map(mark).collect()),
+        ids: ids.map(changes),
+        ..Piece::default()
+    }
+}
+
+/// Counts the case in pieces of `step` positions.
+fn count(case: &Case, step: usize) -> Outcome {
+    let vocab = Vocab::new(10, None, None).unwrap();
+    let score = RowScore { nll: 1.0, lse: 1.0, rank: 0, greater: 0, ties: 0, flags: crate::kernel::Flags(0) };
+    let mut selector = Selector::new(&case.settings);
+    let mut outcome = Outcome::default();
+    for from in (0..case.labels.len()).step_by(step) {
+        let to = (from + step).min(case.labels.len());
+        let selected = selector.push(&piece(case, from, to), &vocab);
+        for advance in &selected.advance {
+            selector.set_score(advance.slot, score);
+        }
+        outcome.positions.extend(selected.picks.iter().map(|pick| pick.position));
+    }
+    let selected = selector.finish(&vocab);
+    outcome.positions.extend(selected.picks.iter().map(|pick| pick.position));
+    outcome.counts = selector.take_counts();
+    outcome.error = selector.failure().map(|failure| failure.place.0);
+    outcome
+}
+
+fn settings(shift: bool, leading: usize, trailing: usize) -> Settings {
+    Settings { shift, leading, trailing, on_short: OnShort::Count, ..Settings::default() }
+}
+
+fn masked(mask: &[u8], settings: Settings) -> Case {
+    Case { labels: vec![1; mask.len()], mask: Some(mask.to_vec()), settings, ..Case::default() }
+}
+
+/// Checks the positions and the runs that are short, in pieces of every size.
+fn expect(case: &Case, positions: &[u64], short: (u64, u64), unscored: u64) {
+    for step in 1..=case.labels.len() {
+        let outcome = count(case, step);
+        assert_eq!(outcome.positions, positions, "in pieces of {step}");
+        assert_eq!((outcome.counts.short_left, outcome.counts.short_right), short);
+        assert_eq!(outcome.counts.unscored, unscored);
+    }
+}
+
+const TWO_RUNS: [u8; 12] = [0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0];
+
+#[test]
+fn two_runs() {
+    expect(&masked(&TWO_RUNS, settings(false, 0, 0)), &[3, 4, 9], (0, 0), 0);
+    expect(&masked(&TWO_RUNS, settings(false, 0, 2)), &[3, 4, 5, 6, 9, 10, 11], (0, 0), 0);
+    expect(&masked(&TWO_RUNS, settings(false, 1, 1)), &[2, 3, 4, 5, 8, 9, 10], (0, 0), 0);
+    let all: Vec<u64> = (1..12).collect();
+    expect(&masked(&TWO_RUNS, settings(false, 2, 3)), &all, (0, 1), 0);
+}
+
+#[test]
+fn runs_that_stop_each_other() {
+    expect(&masked(&[1, 0, 1], settings(false, 0, 2)), &[0, 1, 2], (0, 2), 0);
+}
+
+#[test]
+fn a_claim_passes_over_an_unusable_label() {
+    let mut case = masked(&[0, 1, 0, 0, 0], settings(false, 0, 2));
+    case.labels[2] = -100;
+    expect(&case, &[1, 3], (0, 1), 0);
+}
+
+#[test]
+fn a_sequence_ends_all_claims() {
+    let mut case = masked(&[0, 0, 1, 0, 1], settings(false, 0, 1));
+    case.ids = Some("aaabb");
+    expect(&case, &[2, 4], (0, 2), 0);
+}
+
+#[test]
+fn the_first_token_of_a_shifted_sequence() {
+    expect(&masked(&[0, 1, 0, 0], settings(true, 1, 0)), &[1], (1, 0), 0);
+    expect(&masked(&[1, 1, 0, 0], settings(true, 1, 0)), &[1], (1, 0), 1);
+    expect(&masked(&[1, 0, 0, 0], settings(true, 0, 1)), &[], (0, 0), 1);
+}
+
+#[test]
+fn the_smallest_position_wins_in_pieces_of_every_size() {
+    // The run misses two tokens on its left (at -1), and holds a label outside the vocabulary.
+    let mut case = masked(&[0, 1, 1, 1], settings(false, 2, 0));
+    case.settings.on_short = OnShort::Raise;
+    case.labels[2] = 99;
+    for step in 1..=4 {
+        assert_eq!(count(&case, step).error, Some(-1));
+    }
+}
+
+#[test]
+fn an_error_waits_until_nothing_can_come_before_it() {
+    let vocab = Vocab::new(10, None, None).unwrap();
+    let mut selector = Selector::new(&settings(false, 2, 0));
+    let mut case = masked(&[0, 0, 0, 0, 1, 1], settings(false, 2, 0));
+    case.labels[5] = 99;
+    // The run from 4 on is inactive while its labels are ignored: it may still claim 2 and 3.
+    case.labels[4] = -100;
+    selector.push(&piece(&case, 0, 5), &vocab);
+    assert_eq!(selector.horizon(), 2);
+    selector.push(&piece(&case, 5, 6), &vocab);
+    assert_eq!(selector.failure().map(|failure| failure.place), Some((5, Check::Label)));
+    assert_eq!(selector.horizon(), 4);
+}
+
+#[test]
+fn an_id_that_comes_back() {
+    let mut case = masked(&[1, 1, 1, 1], settings(false, 0, 0));
+    case.ids = Some("abba");
+    for step in 1..=4 {
+        assert_eq!(count(&case, step).error, Some(3));
+    }
+}
