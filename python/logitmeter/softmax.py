@@ -82,7 +82,7 @@ def log_softmax(
     source = open_source(logits)
     feed = source.feed(Data(mask=mask)).of_logits()
     options: dict[str, Any] = {
-        "valid_vocab": valid_vocab,
+        "valid_vocab": None if valid_vocab is None else whole("valid_vocab", valid_vocab, 1),
         "vocab_mask": vocab_bytes(vocab_mask, feed.stated_vocab),
         "nonfinite": nonfinite,
         "precision": precision,
@@ -139,7 +139,7 @@ def top_k(
         stream = _core.top_k(
             feed,
             whole("k", k, 1),
-            valid_vocab=valid_vocab,
+            valid_vocab=None if valid_vocab is None else whole("valid_vocab", valid_vocab, 1),
             vocab_mask=vocab_bytes(vocab_mask, feed.stated_vocab),
             nonfinite=nonfinite,
             precision=precision,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from logitmeter.exceptions import SettingsError
-from logitmeter.sources.vocab import row_bytes, vocab_of
+from logitmeter.exceptions import DTypeError, SettingsError
+from logitmeter.sources.vocab import row_bytes, storage_of, vocab_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,7 +117,8 @@ class Feed:
     @property
     def vocab_size(self) -> int:
         """The length of a row; where only the rows tell, the first one is looked at."""
-        return self.stated_vocab or self._peeked_vocab()
+        stated = self.stated_vocab
+        return self._peeked_vocab() if stated is None else stated
 
     @property
     def element(self) -> str:
@@ -145,7 +146,13 @@ class Feed:
                 "the length of a row is not known before the reader is read; "
                 "give logits as FixedSizeList, or a table instead of a reader"
             )
-        name = self.columns["logits"]
+        name, kind = self.columns["logits"], storage_of(self._logits_type)
+        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+            message = (
+                f"column {name!r} has type {kind}, which does not say how many logits a row holds; "
+                'lists are needed, or opaque bytes with their element type stated (dtype="bf16")'
+            )
+            raise DTypeError(message, expected="lists of logits", got=str(kind))
         blocks = self.reader.blocks({name})
         lengths = (len(row) for block in blocks for row in block.columns[name] if row.is_valid)
         return next(lengths, 1)

@@ -115,8 +115,11 @@ class Dense(Reader):
 
     def _numbers(self) -> Iterator[Block]:
         shape = self.facts.shape or ()
-        numbers = np.repeat(np.arange(shape[0]), prod(shape[1:]))
-        yield Block(len(numbers), {} if self.flat else {SCOPE: pa.array(numbers)})
+        if self.flat:
+            yield Block(prod(shape))
+        else:
+            numbers = np.repeat(np.arange(shape[0]), prod(shape[1:]))
+            yield Block(len(numbers), {SCOPE: pa.array(numbers)})
 
     def _logits(self) -> Iterator[Block]:
         whole = None if self.padded else self.rows.whole()

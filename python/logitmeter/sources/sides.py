@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from logitmeter.exceptions import DTypeError, SettingsError, ShapeError
+from logitmeter.sources.memory_arrow import validated
 from logitmeter.sources.memory_numpy import Array, refuse_masked
 from logitmeter.sources.memory_torch import to_numpy
 
@@ -94,6 +95,7 @@ def _arrow_column(data: Any, name: str) -> pa.ChunkedArray | None:
     if pa.types.is_nested(column.type):
         message = f"{name} given as {column.type}: one plain column is needed"
         raise DTypeError(message, expected="one value a row", got=str(column.type))
+    validated(column)
     return column
 
 

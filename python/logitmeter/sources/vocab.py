@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from logitmeter.sources.dtypes import element_name
 
-__all__ = ["METADATA_KEY", "row_bytes", "stated_element", "vocab_of"]
+__all__ = ["METADATA_KEY", "row_bytes", "stated_element", "storage_of", "vocab_of"]
 
 METADATA_KEY = "logitmeter.dtype"
 """Metadata of a field, or of its schema, that name the element type: ``bfloat16``."""
@@ -44,7 +44,10 @@ def row_bytes(kind: Any) -> int | None:
     if pa.types.is_fixed_size_binary(storage):
         return int(storage.byte_width)
     vocab = vocab_of(kind)
-    return None if vocab is None else vocab * int(storage_of(storage.value_type).bit_width) // 8
+    try:
+        return None if vocab is None else vocab * int(storage_of(storage.value_type).bit_width) // 8
+    except ValueError:  # no width of their own: strings, refused when they are read
+        return None
 
 
 def stated_element(schema: pa.Schema, logits: str) -> str | None:
