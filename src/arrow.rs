@@ -1,6 +1,6 @@
 //! The door: a stream of Arrow record batches becomes pieces, checked before anything is read.
 //!
-//! A piece is at most [`PIECE_BYTES`] of logits and [`PIECE_ROWS`] rows, so that memory stays
+//! A piece is at most `PIECE_BYTES` of logits and `PIECE_ROWS` rows, so that memory stays
 //! constant however large the stream's batches are; cutting is free, since slices share buffers.
 
 mod columns;

@@ -191,7 +191,7 @@ impl Rank {
     }
 }
 
-/// nll, and lse - r, from u = ln s and v = x[y] - r.
+/// nll, and lse - r, from u = ln s and `v = x[y] - r`.
 #[inline(always)]
 pub(super) fn combine(u: f64, v: f64) -> (f64, f64) {
     let gap = u - v;
@@ -469,10 +469,10 @@ unsafe fn full_block<L: Lanes, E: Stored, const MOVED: bool>(
                         L::prefetch(at.wrapping_add(PREFETCH + line * 64));
                     }
                 }
-                for i in 0..4 {
+                for (i, sum) in a.iter_mut().enumerate() {
                     let x = E::load::<L>(at.add(i * LANES * E::SIZE));
                     max[i % 2] = L::max(max[i % 2], x);
-                    a[i] = constants.add_exp::<L, MOVED>(a[i], x);
+                    *sum = constants.add_exp::<L, MOVED>(*sum, x);
                 }
             }
             let sum = L::add(L::add(a[0], a[1]), L::add(a[2], a[3]));
@@ -497,17 +497,17 @@ unsafe fn masked_block<L: Lanes, E: Stored, const MOVED: bool>(
         for stripe in 0..LANES / L::WIDTH {
             let mut a = [L::splat(0.0); 4];
             for group in 0..groups {
-                for i in 0..4 {
+                for (i, sum) in a.iter_mut().enumerate() {
                     let x = block.load_whole::<L, E>(group * 4 + i, stripe);
                     top = L::max(top, x);
-                    a[i] = constants.add_exp::<L, MOVED>(a[i], x);
+                    *sum = constants.add_exp::<L, MOVED>(*sum, x);
                 }
             }
-            for i in 0..4 {
+            for (i, sum) in a.iter_mut().enumerate() {
                 if groups * 4 + i < block.vectors {
                     let x = block.load::<L, E>(groups * 4 + i, stripe);
                     top = L::max(top, x);
-                    a[i] = constants.add_exp::<L, MOVED>(a[i], x);
+                    *sum = constants.add_exp::<L, MOVED>(*sum, x);
                 }
             }
             let sum = L::add(L::add(a[0], a[1]), L::add(a[2], a[3]));

@@ -58,7 +58,9 @@ pub(super) fn vocab_mask(bytes: Option<&[u8]>) -> Option<std::sync::Arc<[bool]>>
 impl Settings {
     #[new]
     #[pyo3(signature = (*, ignore_index=-100, shift=false, leading=0, trailing=0, on_short="raise",
-        valid_vocab=None, vocab_mask=None, nonfinite="raise", precision="fast"))]
+        valid_vocab=None, vocab_mask=None, nonfinite="raise", precision="fast"),
+        text_signature = "(*, ignore_index=-100, shift=False, leading=0, trailing=0, on_short='raise', \
+        valid_vocab=None, vocab_mask=None, nonfinite='raise', precision='fast')")]
     #[expect(clippy::too_many_arguments, reason = "one argument an option")]
     fn new(
         py: Python<'_>,
