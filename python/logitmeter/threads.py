@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import cache
 from pathlib import Path
 
 from logitmeter.arguments import whole
@@ -16,7 +17,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 def num_threads(threads: int | None = None) -> int:
     """Give the threads asked for; by default those that affinity and the cgroup's quota allow."""
     if threads is None:
-        return max(1, min(_affinity(), quota() or _affinity()))
+        return max(1, min(_affinity(), _own_quota() or _affinity()))
     return whole("threads", threads, 1)
 
 
@@ -24,6 +25,12 @@ def _affinity() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@cache
+def _own_quota() -> int | None:
+    """Give this process's quota; reading it costs more than scoring a few rows."""
+    return quota()
 
 
 def quota(root: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> int | None:

@@ -31,19 +31,21 @@ pub(super) unsafe fn score<E: Stored>(row: &[u8], label: Option<usize>, vocab: &
         }
         let m0 = view.first_max();
         let mut r = if GUESS.contains(&m0) || !m0.is_finite() { 0.0 } else { m0 };
+        let mut rank = Rank { label: label.unwrap_or(0), x, ..Rank::default() };
+        let mut ranking = label.is_some();
+        // Twice at most, in a loop so that the pass is compiled once.
         loop {
-            let (s, m) = view.pass(r);
+            let (s, m) = view.pass(r, ranking.then_some(&mut rank));
             if s.is_finite() && HOLDS.contains(&(m - r)) {
-                return view.finish(x, r, ln(s));
+                return rank.finish(r, ln(s));
             }
             if m == f64::NEG_INFINITY && !s.is_nan() {
-                let alone = RowScore { nll: 0.0, lse: x, rank: 0, greater: 0, ties: 0, flags: Flags(0) };
-                return if x.is_finite() { alone } else { invalid() };
+                return if x.is_finite() { rank.score(0.0, x, Flags(0)) } else { invalid() };
             }
             if !m.is_finite() || m == r {
                 return invalid();
             }
-            r = m;
+            (r, ranking) = (m, false);
         }
     }
 }
@@ -66,13 +68,20 @@ impl<E: Stored> Row<'_, E> {
         self.vocab.size().div_ceil(BLOCK)
     }
 
+    /// Eight columns, all of which take part.
+    #[inline(always)]
+    unsafe fn load_full(&self, at: usize) -> [f64; LANES] {
+        // SAFETY: the caller says that all eight lie in the row.
+        std::array::from_fn(|lane| unsafe { self.get(at + lane) })
+    }
+
     /// Eight columns; those that take no part are -inf.
     #[inline(always)]
-    unsafe fn load(&self, at: usize, mask: Option<u16>) -> [f64; LANES] {
+    unsafe fn load(&self, at: usize, mask: u16) -> [f64; LANES] {
         let mut x = [f64::NEG_INFINITY; LANES];
         for (lane, x) in x.iter_mut().enumerate() {
-            if mask.is_none_or(|bits| bits >> lane & 1 == 1) {
-                // SAFETY: a set bit is a column of the row; without a mask all eight are.
+            if mask >> lane & 1 == 1 {
+                // SAFETY: a set bit is a column of the row.
                 *x = unsafe { self.get(at + lane) };
             }
         }
@@ -100,71 +109,131 @@ impl<E: Stored> Row<'_, E> {
         let masks = self.masks(first);
         let mut top = f64::NEG_INFINITY;
         for i in 0..64 / LANES {
+            let mask = masks.as_ref().map_or(0xff, |masks| half(masks, i));
             // SAFETY: passed on.
-            for x in unsafe { self.load(first * BLOCK + i * LANES, half(masks.as_ref(), i)) } {
+            for x in unsafe { self.load(first * BLOCK + i * LANES, mask) } {
                 top = if x > top { x } else { top };
             }
         }
         top
     }
 
-    /// The sum, and the maximum, of all but the label.
+    /// The sum, and the maximum, of all but the label; the rank too, if asked for.
     #[inline(always)]
-    unsafe fn pass(&self, r: f64) -> (f64, f64) {
+    unsafe fn pass(&self, r: f64, mut rank: Option<&mut Rank>) -> (f64, f64) {
         let (mut sums, mut lost) = ([0.0; LANES], [0.0; LANES]);
-        let mut top = [f64::NEG_INFINITY; LANES];
+        let mut m = f64::NEG_INFINITY;
         for block in 0..self.blocks() {
             if self.vocab.block(block) == BlockKind::Empty {
                 continue;
             }
-            let masks = self.masks(block);
-            let columns = (self.vocab.size() - block * BLOCK).min(BLOCK);
-            let mut a = [[0.0; LANES]; 4];
-            for i in 0..columns.div_ceil(LANES) {
-                // SAFETY: passed on.
-                let x = unsafe { self.load(block * BLOCK + i * LANES, half(masks.as_ref(), i)) };
-                add_exp(&mut a[i % 4], &mut top, &x, r);
-            }
+            // SAFETY: passed on.
+            let (lanes, top) = unsafe { self.sum_block(block, r) };
             for lane in 0..LANES {
-                let sum = (a[0][lane] + a[1][lane]) + (a[2][lane] + a[3][lane]);
-                let (total, error) = two_sum(sums[lane], sum);
+                let (total, error) = two_sum(sums[lane], lanes[lane]);
                 sums[lane] = total;
                 lost[lane] += error;
             }
+            if let Some(rank) = rank.as_deref_mut().filter(|rank| top >= rank.x) {
+                // SAFETY: passed on.
+                unsafe { self.recount(block, rank) };
+            }
+            m = if top > m { top } else { m };
         }
-        let m = top.into_iter().fold(f64::NEG_INFINITY, |a, b| if b > a { b } else { a });
         (fold(sums, lost), m)
     }
 
-    /// The rank, by one more look at the row; it costs little beside the f64 sum.
+    /// Lane sums and the maximum of one block.
     #[inline(always)]
-    unsafe fn finish(&self, x: f64, r: f64, u: f64) -> RowScore {
-        let (mut greater, mut ties, mut before) = (0, 0, 0);
-        let label = self.label.unwrap_or(0);
-        for column in 0..self.vocab.size() {
-            if column != label && self.vocab.allows(column) {
-                // SAFETY: passed on.
-                let other = unsafe { self.get(column) };
-                greater += u32::from(other > x);
-                ties += u32::from(other == x);
-                before += u32::from(other == x && column < label);
+    unsafe fn sum_block(&self, block: usize, r: f64) -> ([f64; LANES], f64) {
+        let (mut a, mut top) = ([[0.0; LANES]; 4], [f64::NEG_INFINITY; LANES]);
+        let at = block * BLOCK;
+        // SAFETY: passed on.
+        unsafe {
+            match self.masks(block) {
+                None => {
+                    for group in 0..BLOCK / LANES / 4 {
+                        for (i, sum) in a.iter_mut().enumerate() {
+                            let x = self.load_full(at + (group * 4 + i) * LANES);
+                            add_exp(sum, &mut top, &x, r);
+                        }
+                    }
+                }
+                Some(masks) => {
+                    let columns = (self.vocab.size() - at).min(BLOCK);
+                    for i in 0..columns.div_ceil(LANES) {
+                        let x = self.load(at + i * LANES, half(&masks, i));
+                        add_exp(&mut a[i % 4], &mut top, &x, r);
+                    }
+                }
             }
         }
-        let v = x - r;
-        let rank = greater + before;
-        if x == f64::NEG_INFINITY {
-            let flags = Flags::NEGINF_LABEL;
-            return RowScore { nll: f64::INFINITY, lse: r + u, rank, greater, ties, flags };
+        let sum = std::array::from_fn(|lane| (a[0][lane] + a[1][lane]) + (a[2][lane] + a[3][lane]));
+        (sum, top.into_iter().fold(f64::NEG_INFINITY, |a, b| if b > a { b } else { a }))
+    }
+
+    /// Counts a block's columns against the label: its maximum reached the label's value.
+    #[inline(always)]
+    unsafe fn recount(&self, block: usize, rank: &mut Rank) {
+        let at = block * BLOCK;
+        let Some(masks) = self.masks(block) else {
+            let (mut greater, mut equal) = ([0; LANES], [0; LANES]);
+            for i in 0..BLOCK / LANES {
+                // SAFETY: passed on.
+                let x = unsafe { self.load_full(at + i * LANES) };
+                for lane in 0..LANES {
+                    greater[lane] += u32::from(x[lane] > rank.x);
+                    equal[lane] += u32::from(x[lane] == rank.x);
+                }
+            }
+            return rank.add(greater.iter().sum(), equal.iter().sum(), at);
+        };
+        for column in at..(at + BLOCK).min(self.vocab.size()) {
+            if masks[(column - at) / MASK_LANES] >> (column % MASK_LANES) & 1 == 1 {
+                // SAFETY: passed on.
+                let x = unsafe { self.get(column) };
+                rank.add(u32::from(x > rank.x), u32::from(x == rank.x), column);
+            }
         }
-        let (nll, above) = combine(u, v);
-        RowScore { nll, lse: r + above, rank, greater, ties, flags: Flags(0) }
+    }
+}
+
+/// Where the label stands among the others.
+#[derive(Default)]
+struct Rank {
+    label: usize,
+    x: f64,
+    greater: u32,
+    ties: u32,
+    ties_before: u32,
+}
+
+impl Rank {
+    /// Adds columns, all of them before the label or all behind it.
+    fn add(&mut self, greater: u32, equal: u32, at: usize) {
+        self.greater += greater;
+        self.ties += equal;
+        self.ties_before += if at < self.label { equal } else { 0 };
+    }
+
+    fn score(&self, nll: f64, lse: f64, flags: Flags) -> RowScore {
+        let (greater, ties) = (self.greater, self.ties);
+        RowScore { nll, lse, rank: greater + self.ties_before, greater, ties, flags }
+    }
+
+    fn finish(&self, r: f64, u: f64) -> RowScore {
+        if self.x == f64::NEG_INFINITY {
+            return self.score(f64::INFINITY, r + u, Flags::NEGINF_LABEL);
+        }
+        let (nll, above) = combine(u, self.x - r);
+        self.score(nll, r + above, Flags(0))
     }
 }
 
 /// The eight bits of vector `i` among words of sixteen.
 #[inline(always)]
-fn half(words: Option<&[u16; BLOCK / MASK_LANES]>, i: usize) -> Option<u16> {
-    words.map(|words| words[i / 2] >> (i % 2 * LANES) & 0xff)
+fn half(words: &[u16; BLOCK / MASK_LANES], i: usize) -> u16 {
+    words[i / 2] >> (i % 2 * LANES) & 0xff
 }
 
 #[inline(always)]
