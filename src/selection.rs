@@ -11,6 +11,7 @@
 //! turn up, and an error is raised only when it lies there.
 
 mod failure;
+mod parts;
 mod picks;
 mod piece;
 #[cfg(test)]
@@ -21,6 +22,8 @@ use crate::key::Key;
 use crate::rows::Vocab;
 use crate::settings::{OnShort, Settings};
 use std::collections::{HashMap, HashSet, VecDeque};
+
+use parts::{Edge, Held, HeldRow, Rules, Run, Sequence, Trail, counts, valid};
 
 pub use failure::{Check, Failure};
 pub use picks::{Advance, Counts, Neighbours, Pick, RowAt, Selected, SequenceEnd};
@@ -41,76 +44,6 @@ pub struct Selector {
     counts: Counts,
     sampled: usize,
     last_labels: HashMap<u32, u64>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Rules {
-    shift: bool,
-    leading: usize,
-    trailing: usize,
-    raise_short: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Sequence {
-    id: Option<Key>,
-    known: bool,
-    scope: Option<i64>,
-    first: u64,
-}
-
-/// The run that is open.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    first: Edge,
-    last: Edge,
-    last_label: Label,
-    active: bool,
-}
-
-/// An end of a run: what hidden tokens on that side take from it.
-#[derive(Debug, Clone, Copy)]
-struct Edge {
-    position: u64,
-    weight: f64,
-    group: u32,
-}
-
-/// A run that ended and still claims.
-#[derive(Debug, Clone, Copy)]
-struct Trail {
-    edge: Edge,
-    left: usize,
-    claimed: bool,
-    short: bool,
-}
-
-/// A position of a gap that a run may yet claim.
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    position: u64,
-    row: HeldRow,
-    label: Label,
-    /// The weight and group that a run before it gave it.
-    claim: Option<(f64, u32)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum HeldRow {
-    At(RowAt),
-    Scored(RowScore),
-    /// Its label cannot be scored: an error, should a run claim it.
-    Unscored,
-}
-
-/// A weight that is finite and at least 0.
-fn valid(weight: f64) -> bool {
-    weight.is_finite() && weight >= 0.0
-}
-
-/// Whether a token of this weight counts; an invalid weight is not 0.
-fn counts(weight: f64) -> bool {
-    weight != 0.0
 }
 
 /// How many counted rows are sampled for the shift warning.
@@ -491,16 +424,5 @@ impl Selector {
             self.sampled += 1;
             out.neighbours.push(Neighbours { pick: out.picks.len() - 1, left, right });
         }
-    }
-}
-
-impl Held {
-    /// Claimed by the run that follows: the larger weight counts, the earlier run's group stays.
-    fn take(&mut self, edge: Edge) {
-        self.claim = Some(match self.claim {
-            None => (edge.weight, edge.group),
-            Some((weight, group)) if valid(weight) && valid(edge.weight) => (weight.max(edge.weight), group),
-            Some((_, group)) => (f64::NAN, group),
-        });
     }
 }

@@ -4,6 +4,7 @@
 //! instruction sets hold only lane operations. A tier is chosen once a batch by a match on [`Isa`].
 //! Every tier gives the same bits.
 
+mod block;
 mod exact;
 mod exp;
 pub(crate) mod fpstate;

@@ -32,12 +32,11 @@
 //! The bound |error of nll| <= 1e-6 min(1, nll): polynomial 2.6e-8, table 6e-8, its last factor
 //! 6e-8, reduction 3.2e-8, ten f32 roundings of a lane 6e-7: 7.8e-7 together.
 
-use super::exp::{
-    BASE_CURE, C2_F32, C3_F32, LN2_F32, LN2_HI, LN2_LO, LN2_LO_F32, LOG2E_F32, MAGIC_F32, exp, ln, log1p,
-};
+use super::block::{Block, Constants, full_block, masked_block};
+use super::exp::{BASE_CURE, LN2_HI, LN2_LO, LOG2E_F32, exp, ln, log1p};
 use super::lanes::{Lanes, Stored};
 use super::{Flags, RowScore};
-use crate::rows::{BLOCK, BlockKind, LANES, Vocab, WORDS};
+use crate::rows::{BLOCK, BlockKind, LANES, Vocab};
 
 /// The guess stays 0 where the first columns' maximum lies here.
 const GUESS: std::ops::RangeInclusive<f32> = -40.0..=60.0;
@@ -46,9 +45,6 @@ const GUESS: std::ops::RangeInclusive<f32> = -40.0..=60.0;
 const HOLDS: std::ops::RangeInclusive<f64> = -40.0..=85.0;
 /// Beyond it the reference itself is subtracted, which is exact wherever it counts (Sterbenz).
 const FAR: f32 = 65_536.0;
-/// How far ahead of the reads cache lines are asked for; 6 to 64 KB measured alike.
-const PREFETCH: usize = 12 << 10;
-
 /// The reference: r = N0 ln 2 + far, of which one part at most is not 0.
 ///
 /// Near 0 an integer N0 is taken from the exponent, which costs one more fma; far away r itself is
@@ -207,32 +203,6 @@ struct Row<'a, L, E> {
     kind: std::marker::PhantomData<(L, E)>,
 }
 
-/// The columns of one block and which of them take part.
-struct Block {
-    at: *const u8,
-    /// Vectors of 16 columns, the last one perhaps partial.
-    vectors: usize,
-    masks: [u16; WORDS],
-    /// The last vector's columns, copied where the row ends within it.
-    tail: [u8; 64],
-    /// Which vector that is.
-    partial: usize,
-}
-
-/// Constants in lanes.
-#[derive(Clone, Copy)]
-struct Constants<F> {
-    lo: F,
-    far: F,
-    log2e: F,
-    magic: F,
-    minus_ln2: F,
-    minus_ln2_lo: F,
-    one: F,
-    c2: F,
-    c3: F,
-}
-
 impl<'a, L: Lanes, E: Stored> Row<'a, L, E> {
     fn new(row: &'a [u8], label: Option<usize>, vocab: &'a Vocab) -> Self {
         Self { at: row.as_ptr(), label, vocab, kind: std::marker::PhantomData }
@@ -298,7 +268,7 @@ impl<'a, L: Lanes, E: Stored> Row<'a, L, E> {
         let mut sums = [0.0f64; LANES];
         // SAFETY: passed on; each block lies inside the row.
         unsafe {
-            let constants = Constants::of::<L>(r);
+            let constants = Constants::of::<L>(r.n0, r.far);
             let mut top = L::splat(f32::NEG_INFINITY);
             for index in 0..self.blocks() {
                 let (lanes, max) = if self.is_full(index) {
@@ -373,148 +343,6 @@ impl<'a, L: Lanes, E: Stored> Row<'a, L, E> {
 #[inline(always)]
 const fn all_lanes(width: usize) -> u16 {
     (u32::MAX >> (32 - width)) as u16
-}
-
-impl Block {
-    /// Vector `i`, as stored.
-    #[inline(always)]
-    unsafe fn load_raw<L: Lanes, E: Stored>(&self, i: usize, stripe: usize) -> L::F {
-        let lane = stripe * L::WIDTH * E::SIZE;
-        // SAFETY: whole vectors lie in the row; the partial one was copied to a buffer of 64 bytes.
-        unsafe {
-            let at = if i == self.partial { self.tail.as_ptr() } else { self.at.add(i * LANES * E::SIZE) };
-            E::load::<L>(at.add(lane))
-        }
-    }
-
-    /// Vector `i`; columns that take no part are -inf.
-    #[inline(always)]
-    unsafe fn load<L: Lanes, E: Stored>(&self, i: usize, stripe: usize) -> L::F {
-        // SAFETY: passed on.
-        unsafe { L::keep(self.load_raw::<L, E>(i, stripe), self.masks[i] >> (stripe * L::WIDTH)) }
-    }
-
-    /// The same for a vector that lies wholly in the row.
-    #[inline(always)]
-    unsafe fn load_whole<L: Lanes, E: Stored>(&self, i: usize, stripe: usize) -> L::F {
-        // SAFETY: passed on.
-        unsafe {
-            let at = self.at.add((i * LANES + stripe * L::WIDTH) * E::SIZE);
-            L::keep(E::load::<L>(at), self.masks[i] >> (stripe * L::WIDTH))
-        }
-    }
-}
-
-impl<F: Copy> Constants<F> {
-    #[inline(always)]
-    unsafe fn of<L: Lanes<F = F>>(r: Reference) -> Self {
-        // x - r never goes below -125 ln 2, so that the exponent stays in range.
-        let lo = ((f64::from(r.n0) - 125.0) * std::f64::consts::LN_2) as f32;
-        // SAFETY: passed on.
-        unsafe {
-            Self {
-                lo: L::splat(lo),
-                far: L::splat(r.far),
-                log2e: L::splat(LOG2E_F32),
-                magic: L::splat(MAGIC_F32 - r.n0),
-                minus_ln2: L::splat(-LN2_F32),
-                minus_ln2_lo: L::splat(-LN2_LO_F32),
-                one: L::splat(1.0),
-                c2: L::splat(C2_F32),
-                c3: L::splat(C3_F32),
-            }
-        }
-    }
-
-    /// `sum + exp(x - r)`; r is 0 unless it is `MOVED`.
-    #[inline(always)]
-    unsafe fn add_exp<L: Lanes<F = F>, const MOVED: bool>(&self, sum: F, x: F) -> F {
-        // SAFETY: passed on.
-        unsafe {
-            let x = if MOVED { L::sub(x, self.far) } else { x };
-            let x = L::max(self.lo, x);
-            let k = L::fma(x, self.log2e, self.magic);
-            let n = L::sub(k, self.magic);
-            let mut f = L::fma(n, self.minus_ln2, x);
-            if MOVED {
-                f = L::fma(n, self.minus_ln2_lo, f);
-            }
-            let q = L::fma(f, self.c3, self.c2);
-            let q = L::fma(f, q, self.one);
-            let q = L::fma(f, q, self.one);
-            L::fma(L::scale(k), q, sum)
-        }
-    }
-}
-
-/// A whole block: the hot loop. Each stripe runs over the 2 KB on its own, so that narrow tiers
-/// keep four accumulators and the constants in registers.
-#[inline(always)]
-unsafe fn full_block<L: Lanes, E: Stored, const MOVED: bool>(
-    at: *const u8,
-    constants: &Constants<L::F>,
-) -> ([f32; LANES], L::F) {
-    let mut lanes = [0.0; LANES];
-    // SAFETY: the block's 512 columns lie in the row; prefetched addresses need not be valid.
-    unsafe {
-        let mut top = L::splat(f32::NEG_INFINITY);
-        for stripe in 0..LANES / L::WIDTH {
-            let mut a = [L::splat(0.0); 4];
-            let mut max = [L::splat(f32::NEG_INFINITY); 2];
-            let at = at.add(stripe * L::WIDTH * E::SIZE);
-            for group in 0..WORDS / 4 {
-                let at = at.add(group * 4 * LANES * E::SIZE);
-                if stripe == 0 {
-                    for line in 0..E::SIZE {
-                        L::prefetch(at.wrapping_add(PREFETCH + line * 64));
-                    }
-                }
-                for (i, sum) in a.iter_mut().enumerate() {
-                    let x = E::load::<L>(at.add(i * LANES * E::SIZE));
-                    max[i % 2] = L::max(max[i % 2], x);
-                    *sum = constants.add_exp::<L, MOVED>(*sum, x);
-                }
-            }
-            let sum = L::add(L::add(a[0], a[1]), L::add(a[2], a[3]));
-            L::store(sum, &mut lanes[stripe * L::WIDTH..]);
-            top = L::max(top, L::max(max[0], max[1]));
-        }
-        (lanes, top)
-    }
-}
-
-/// A block of which some columns take no part. The same order of sums: vector i to a[i mod 4].
-#[inline(always)]
-unsafe fn masked_block<L: Lanes, E: Stored, const MOVED: bool>(
-    block: &Block,
-    constants: &Constants<L::F>,
-) -> ([f32; LANES], L::F) {
-    let mut lanes = [0.0; LANES];
-    let groups = block.partial / 4;
-    // SAFETY: passed on.
-    unsafe {
-        let mut top = L::splat(f32::NEG_INFINITY);
-        for stripe in 0..LANES / L::WIDTH {
-            let mut a = [L::splat(0.0); 4];
-            for group in 0..groups {
-                for (i, sum) in a.iter_mut().enumerate() {
-                    let x = block.load_whole::<L, E>(group * 4 + i, stripe);
-                    top = L::max(top, x);
-                    *sum = constants.add_exp::<L, MOVED>(*sum, x);
-                }
-            }
-            for (i, sum) in a.iter_mut().enumerate() {
-                if groups * 4 + i < block.vectors {
-                    let x = block.load::<L, E>(groups * 4 + i, stripe);
-                    top = L::max(top, x);
-                    *sum = constants.add_exp::<L, MOVED>(*sum, x);
-                }
-            }
-            let sum = L::add(L::add(a[0], a[1]), L::add(a[2], a[3]));
-            L::store(sum, &mut lanes[stripe * L::WIDTH..]);
-        }
-        (lanes, top)
-    }
 }
 
 /// The lane sums' fixed tree.
