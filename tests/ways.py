@@ -56,7 +56,8 @@ def evaluate(way: str, folder: Path, logits: Any = LOGITS, **given: Any) -> lm.R
     data.setdefault("labels", LABELS)
     if way == "arrays":
         return lm.evaluate(logits, **data, **given)
-    table = pa.table({"logits": column(way, logits), **data})
+    vocab = logits.shape[-1] if isinstance(logits, np.ndarray) else V
+    table = pa.table({"logits": column(way, logits, vocab), **data})
     return lm.evaluate(source(way, folder, table), **given)
 
 
