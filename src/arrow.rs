@@ -71,6 +71,8 @@ pub struct Layout {
     pub labels: bool,
     /// Whether logits are needed.
     pub logits: bool,
+    /// One row in so many is a placeholder without logits.
+    pub row_period: Option<u64>,
 }
 
 /// Columns as places in the schema.
@@ -131,6 +133,12 @@ impl Reader {
     #[must_use]
     pub fn id_type(&self) -> Option<&DataType> {
         self.places.ids.map(|i| self.schema.field(i).data_type())
+    }
+
+    /// One row in so many is a placeholder without logits.
+    #[must_use]
+    pub fn row_period(&self) -> Option<u64> {
+        self.layout.row_period
     }
 
     /// Whether there is a mask.

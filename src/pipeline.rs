@@ -12,7 +12,7 @@ use crate::key::GroupTable;
 use crate::parallel::Control;
 use crate::rows::Vocab;
 use crate::scoring::{Job, Scorer};
-use crate::selection::{Check, Counts, Failure, RowAt, Selected, Selector, SequenceEnd};
+use crate::selection::{Check, Counts, Failure, RowAt, RowNumbers, Selected, Selector, SequenceEnd};
 use crate::settings::{NonFinite, Settings};
 use crate::tally::{Seen, Token};
 use crate::warnings::Watch;
@@ -157,6 +157,7 @@ impl<'a> Pipeline<'a> {
         control.tick()?;
         let Some(input) = self.reader.next(&mut self.carry.groups)? else { return Ok(None) };
         let start = self.carry.selector.position();
+        self.carry.selector.set_row_period(self.reader.row_period());
         // A piece of null lists alone says nothing of their length.
         let columns = input.logits.as_ref().map(LogitColumn::columns).filter(|&columns| columns > 0);
         let columns = columns.unwrap_or(self.carry.columns);
@@ -289,7 +290,7 @@ fn deliver(
         }
         let raise = settings.nonfinite == NonFinite::Raise || score.flags.has(Flags::MISSING);
         if raise && score.flags.invalid() {
-            selector.note(nonfinite(pick.position, score.flags, settings.shift));
+            selector.note(nonfinite(pick.position, score.flags, selector.row_numbers()));
             break;
         }
         scored.tokens.push(Token {
@@ -314,8 +315,8 @@ fn settle(scored: &mut Scored, selector: &Selector, horizon: i64) {
     scored.failure = failure.map(|failure| failure.error.clone());
 }
 
-fn nonfinite(position: u64, flags: Flags, shift: bool) -> Failure {
-    let row = position as i64 - i64::from(shift);
+fn nonfinite(position: u64, flags: Flags, rows: RowNumbers) -> Failure {
+    let row = rows.of(position as i64);
     let (what, hint) = if flags.has(Flags::MISSING) {
         ("null", "nulls are never scored; leave the row out of the mask")
     } else if flags.has(Flags::NAN) {

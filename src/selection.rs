@@ -26,7 +26,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use parts::{Edge, Held, HeldRow, Rules, Run, Sequence, Trail, counts, valid};
 
 pub use failure::{Check, Failure};
-pub use picks::{Advance, Counts, Neighbours, Pick, RowAt, Selected, SequenceEnd};
+pub use picks::{Advance, Counts, Neighbours, Pick, RowAt, RowNumbers, Selected, SequenceEnd};
 pub use piece::{Label, Mark, Piece};
 
 /// Decides which tokens count.
@@ -56,6 +56,7 @@ impl Selector {
         Self {
             rules: Rules {
                 shift: settings.shift,
+                rows: RowNumbers { shift: settings.shift, period: None },
                 leading: settings.leading,
                 trailing: settings.trailing,
                 raise_short: settings.on_short == OnShort::Raise,
@@ -83,6 +84,17 @@ impl Selector {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.sequence.is_some()
+    }
+
+    /// States that one row in so many is a placeholder without logits.
+    pub fn set_row_period(&mut self, period: Option<u64>) {
+        self.rules.rows.period = period;
+    }
+
+    /// How rows of logits are numbered.
+    #[must_use]
+    pub fn row_numbers(&self) -> RowNumbers {
+        self.rules.rows
     }
 
     /// Takes the counts since the last call.
@@ -300,10 +312,11 @@ impl Selector {
     /// A run became active: it claims what is held, from its side outwards.
     fn claim_left(&mut self, first: Edge, out: &mut Selected, vocab: &Vocab) {
         self.counts.runs += 1;
+        let reach = self.rules.leading.min(self.gap.len());
         let (mut claimed, mut nearest_missing) = (false, None);
-        for distance in 1..=self.rules.leading {
-            let slot = self.gap.len().checked_sub(distance);
-            match slot.and_then(|slot| self.gap.get_mut(slot)).filter(|held| held.label.usable()) {
+        for distance in 1..=reach {
+            let slot = self.gap.len() - distance;
+            match self.gap.get_mut(slot).filter(|held| held.label.usable()) {
                 Some(held) => {
                     held.take(first);
                     claimed = true;
@@ -312,6 +325,9 @@ impl Selector {
                     nearest_missing.get_or_insert(first.position as i64 - distance as i64);
                 }
             }
+        }
+        if reach < self.rules.leading {
+            nearest_missing.get_or_insert(first.position as i64 - reach as i64 - 1);
         }
         if claimed && !valid(first.weight) {
             self.fail_weight(first);

@@ -133,6 +133,8 @@ impl LogitColumn {
         stated: Option<Element>,
         starts: impl Fn(OffsetBuffer<O>) -> OwnedStarts,
     ) -> Result<Self> {
+        // First, so that lists of lists are named as such.
+        let flat = Flat::new(name, inner, list.values(), stated)?;
         let lengths = (0..list.len()).filter(|&i| list.is_valid(i)).map(|i| list.value_length(i).as_usize());
         let mut columns = None;
         for (row, length) in lengths.enumerate() {
@@ -145,7 +147,6 @@ impl LogitColumn {
                     .wanted(format!("{first} logits in every row"), length.to_string()));
             }
         }
-        let flat = Flat::new(name, inner, list.values(), stated)?;
         Ok(Self {
             element: flat.element,
             columns: columns.unwrap_or(0),

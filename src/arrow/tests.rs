@@ -24,6 +24,7 @@ fn layout() -> Layout {
         ignore_index: -100,
         labels: true,
         logits: true,
+        row_period: None,
     }
 }
 

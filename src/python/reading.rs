@@ -42,6 +42,7 @@ impl Reading<'_, '_> {
             ignore_index: self.ignore_index,
             labels: self.labels,
             logits: self.logits,
+            row_period: self.columns.get_item("row_period")?.map_or(Ok(None), |value| value.extract())?,
         };
         let mut stream = stream.into_reader()?;
         if self.read_ahead {

@@ -9,7 +9,8 @@ use crate::arrow::Reader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Carry, Pipeline, Read, Scored};
 use crate::scoring::Scorer;
-use crate::settings::Settings as Counting;
+use crate::selection::RowNumbers;
+use crate::settings::{NonFinite, Settings as Counting};
 use crate::sinks::sequences::SequenceSink;
 use crate::sinks::tokens::TokenSink;
 use arrow_array::RecordBatch;
@@ -115,7 +116,9 @@ pub(super) fn token_scores(
     let reading = of(settings, columns, dtype, null_labels, read_ahead);
     let stop = Stop::default();
     let reader = reading.reader(py, stream, &stop)?;
-    let sink = TokenSink::new(reader.keep_schema(), all, settings.0.shift);
+    let rows = RowNumbers { shift: settings.0.shift, period: reader.row_period() };
+    let omit = settings.0.nonfinite == NonFinite::Omit;
+    let sink = TokenSink::new(reader.keep_schema(), all, rows, omit);
     let schema = sink.schema().clone();
     let scores = line(reader, settings, threads, sink).or_raise(py)?;
     Ok(ScoreStream::new(schema, Box::new(scores), stop))

@@ -45,8 +45,9 @@ impl Failure {
 
 impl Selector {
     fn fail(&mut self, position: i64, check: Check, error: Error) {
-        let row = position - i64::from(self.rules.shift);
-        let error = error.at(position, (row >= 0).then_some(row));
+        // A token that is missing has no row.
+        let row = Some(self.rules.rows.of(position)).filter(|row| *row >= 0 && check != Check::Short);
+        let error = error.at(position, row);
         Failure::keep_first(&mut self.failure, Failure { place: (position, check), error });
     }
 

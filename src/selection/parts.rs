@@ -1,12 +1,13 @@
 //! What is remembered between positions: the sequence, the run, its claims, the gap before it.
 
-use super::{Label, RowAt};
+use super::{Label, RowAt, RowNumbers};
 use crate::kernel::RowScore;
 use crate::key::Key;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub(super) shift: bool,
+    pub(super) rows: RowNumbers,
     pub(super) leading: usize,
     pub(super) trailing: usize,
     pub(super) raise_short: bool,

@@ -91,3 +91,22 @@ pub struct Counts {
     /// First tokens of shifted sequences that would be visible, but that no row scores.
     pub unscored: u64,
 }
+
+/// Which row of the logits, as the user has them, scores a label's position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowNumbers {
+    /// It is the one before.
+    pub shift: bool,
+    /// One row in so many is a placeholder that the user does not have: logits `[B, T - 1, V]` go
+    /// with labels `[B, T]`.
+    pub period: Option<u64>,
+}
+
+impl RowNumbers {
+    /// The row; below 0 for the very first label under shift.
+    #[must_use]
+    pub fn of(self, position: i64) -> i64 {
+        let row = position - i64::from(self.shift);
+        row - self.period.map_or(0, |period| row.div_euclid(period.max(1) as i64))
+    }
+}

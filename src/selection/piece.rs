@@ -96,6 +96,11 @@ impl Label {
 
     /// Why it cannot be scored.
     pub(super) fn error(self, position: u64, vocab: &Vocab) -> Error {
+        if self == Self::Null {
+            let message =
+                format!("label is null at position {position}; null_labels=\"ignore\" leaves nulls out");
+            return Error::new(ErrorKind::Label, message).wanted("a token id", "null");
+        }
         let (got, hint) = match self {
             Self::Id(id) if (id as usize) < vocab.size() => {
                 (id.to_string(), "; vocab_mask leaves that entry out".to_owned())
@@ -103,8 +108,7 @@ impl Label {
             Self::Id(id) => (id.to_string(), String::new()),
             Self::Other(x) => (x.to_string(), ignore_hint(x)),
             Self::Large(x) => (x.to_string(), wrap_hint(x)),
-            Self::Null => ("null".to_owned(), "; null_labels=\"ignore\" leaves nulls out".to_owned()),
-            Self::Ignored => ("ignore_index".to_owned(), String::new()),
+            Self::Null | Self::Ignored => ("absent".to_owned(), String::new()),
         };
         let size = vocab.size();
         let message = format!("label {got} at position {position} is not in the vocabulary of {size}{hint}");

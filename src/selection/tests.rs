@@ -146,3 +146,17 @@ fn an_id_that_comes_back() {
         assert_eq!(count(&case, step).error, Some(3));
     }
 }
+
+#[test]
+fn a_claim_beyond_all_bounds_costs_nothing() {
+    expect(&masked(&[0, 1, 0, 0], settings(false, 1 << 60, 0)), &[0, 1], (1, 0), 0);
+    expect(&masked(&[0, 1, 0, 0], settings(false, 0, 1 << 60)), &[1, 2, 3], (0, 1), 0);
+}
+
+#[test]
+fn rows_are_numbered_without_placeholders() {
+    // Two sequences of 5 labels, each with 4 rows of logits and a placeholder.
+    let rows = RowNumbers { shift: true, period: Some(5) };
+    assert_eq!((1..5).chain(6..10).map(|p| rows.of(p)).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(RowNumbers { shift: true, period: None }.of(0), -1);
+}

@@ -3,6 +3,7 @@
 use super::internal;
 use crate::error::Result;
 use crate::pipeline::Scored;
+use crate::selection::RowNumbers;
 use crate::tally::Token;
 use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array,
@@ -16,7 +17,9 @@ pub struct TokenSink {
     schema: SchemaRef,
     /// Every position gets a row, not only those that count.
     all: bool,
-    shift: bool,
+    rows: RowNumbers,
+    /// Rows without a distribution do not count.
+    omit: bool,
     next: u64,
     end: u64,
     kept: VecDeque<(u64, RecordBatch)>,
@@ -25,7 +28,7 @@ pub struct TokenSink {
 impl TokenSink {
     /// A sink that passes these columns through.
     #[must_use]
-    pub fn new(keep: &Schema, all: bool, shift: bool) -> Self {
+    pub fn new(keep: &Schema, all: bool, rows: RowNumbers, omit: bool) -> Self {
         let field = |name: &str, kind| Field::new(name, kind, true);
         let mut fields = vec![
             Field::new("position", DataType::UInt64, false),
@@ -39,7 +42,7 @@ impl TokenSink {
         ];
         fields.extend(keep.fields().iter().map(|kept| kept.as_ref().clone().with_nullable(true)));
         let schema = Arc::new(Schema::new(fields));
-        Self { schema, all, shift, next: 0, end: 0, kept: VecDeque::new() }
+        Self { schema, all, rows, omit, next: 0, end: 0, kept: VecDeque::new() }
     }
 
     /// The columns.
@@ -56,6 +59,9 @@ impl TokenSink {
         if let Some((start, batch)) = scored.kept.take() {
             self.end = start + batch.num_rows() as u64;
             self.kept.push_back((start, batch));
+        }
+        if self.omit {
+            scored.tokens.retain(|token| !token.score.flags.invalid());
         }
         let decided = match (&scored.failure, scored.tokens.last()) {
             // What lies behind an error is not known.
@@ -81,7 +87,7 @@ impl TokenSink {
     }
 
     fn batch(&self, rows: &[(u64, Option<&Token>)]) -> Result<RecordBatch> {
-        let shift = u64::from(self.shift);
+        let row_of = |token: &Token| self.rows.of(token.position as i64) as u64;
         let invalid = |token: &Token| token.score.flags.invalid();
         let real = |of: fn(&Token) -> f64| -> ArrayRef {
             Arc::new(rows.iter().map(|(_, token)| token.map(of)).collect::<Float64Array>())
@@ -90,7 +96,7 @@ impl TokenSink {
             let one = |token: &&Token| (!invalid(token)).then(|| of(token));
             Arc::new(rows.iter().map(|(_, token)| token.as_ref().and_then(one)).collect::<UInt32Array>())
         };
-        let place = |(_, token): &(u64, Option<&Token>)| token.map(|token| token.position - shift);
+        let place = |(_, token): &(u64, Option<&Token>)| token.map(row_of);
         let hidden = rows.iter().map(|(_, token)| token.map(|token| token.hidden));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(rows.iter().map(|(position, _)| *position).collect::<UInt64Array>()),

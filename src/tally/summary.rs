@@ -123,7 +123,10 @@ fn flags(whole: &Part, known: bool) -> Vec<&'static str> {
     } else if effective_number(&sequences.n, &sequences.nn) < FEW_SEQUENCES {
         flags.push("few_sequences");
     }
-    if whole.num_tokens > 0 && !whole.loss.is_finite() {
+    let loss = whole.loss.value();
+    if loss.is_nan() {
+        flags.push("nan");
+    } else if loss.is_infinite() {
         flags.push("infinite");
     }
     flags
