@@ -50,6 +50,10 @@ build: $(DONE)/core ## build the package into .venv
 demo: $(DONE)/core $(DONE)/group-demo ## the guided tour: real numbers in a minute
 	$(PY) examples/demo/main.py
 
+.PHONY: bench
+bench: $(DONE)/core ## logitmeter beside NumPy, in turns; writes benches/results/
+	$(PY) benches/run.py
+
 .PHONY: test
 test: test-rust test-neon-if-ready test-python ## every test; ends with pytest's summary
 
