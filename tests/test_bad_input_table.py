@@ -177,7 +177,7 @@ def listed() -> dict[str, list[str]]:
 
 
 @functools.cache
-def tests_of(file: str) -> frozenset[str]:
+def functions_of(file: str) -> frozenset[str]:
     """Give the names of the test functions in a file."""
     tree = ast.parse((HERE / file).read_text(encoding="utf-8"))
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
@@ -197,7 +197,7 @@ def test_every_line_has_a_test_that_exists(group: str, line: str) -> None:
     for test in tests:
         file, name = test.split("::")
         assert name.startswith("test_")
-        assert name in tests_of(file), f"{test} does not exist"
+        assert name in functions_of(file), f"{test} does not exist"
 
 
 def test_the_table_has_no_other_lines() -> None:

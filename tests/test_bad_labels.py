@@ -66,7 +66,7 @@ def test_an_unsigned_label_that_was_negative_once(way: str, tmp_path: Path) -> N
 def test_null_labels_are_ignored_only_if_asked(way: str, tmp_path: Path) -> None:
     with pytest.raises(LabelError, match='null_labels="ignore"') as caught:
         evaluate(way, tmp_path, labels=changed(1, None))
-    said(caught.value, position=1, expected="0 to 4", got="null")
+    said(caught.value, position=1, expected="a token id", got="null")
 
 
 @each_arrow_way
@@ -264,3 +264,13 @@ def test_the_smallest_position_wins_and_at_one_position_the_order_of_the_law(
     earlier = {"weight": changed(2, -1.0, WEIGHT), "labels": changed(3, 9)}
     with pytest.raises(LabelError, match="weight is -1 at position 2"):
         evaluate(way, tmp_path, logits, **earlier)
+
+
+@each_way
+def test_labels_are_checked_before_logits_where_they_lie_apart(way: str, tmp_path: Path) -> None:
+    logits = LOGITS.copy()
+    logits[1] = np.nan
+    apart = way in {"arrays", "table", "file"}
+    with pytest.raises(LabelError if apart else lm.exceptions.NonFiniteError) as caught:
+        evaluate(way, tmp_path, logits, labels=changed(4, 9))
+    assert caught.value.position == (4 if apart else 1)

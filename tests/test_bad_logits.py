@@ -192,6 +192,12 @@ def test_opaque_bytes_of_no_width() -> None:
         lm.evaluate(lm.scan(table, dtype="bf16"))
 
 
+def test_opaque_bytes_that_are_no_whole_number_of_logits() -> None:
+    table = pa.table({"logits": pa.array([b"abc"] * N, pa.binary(3)), "labels": LABELS})
+    with pytest.raises(ShapeError, match="rows of 3 bytes, which is no whole number of bfloat16"):
+        lm.evaluate(lm.scan(table, dtype="bf16"))
+
+
 def test_the_vocabulary_differs_between_files(tmp_path: Path) -> None:
     paths = []
     for vocab in (V, V - 1):

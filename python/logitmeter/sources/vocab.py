@@ -33,8 +33,9 @@ def vocab_of(kind: Any, element: str | None = None) -> int | None:
     if pa.types.is_fixed_size_list(storage):
         nested = pa.types.is_nested(storage_of(storage.value_type))
         return None if nested else int(storage.list_size)
-    if pa.types.is_fixed_size_binary(storage):
-        return int(storage.byte_width) // SIZES[element] if element else None
+    if pa.types.is_fixed_size_binary(storage) and element:
+        vocab, rest = divmod(int(storage.byte_width), SIZES[element])
+        return None if rest else vocab
     return None
 
 
