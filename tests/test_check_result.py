@@ -34,15 +34,20 @@ def test_check_with_problems() -> None:
     problems = [
         Problem("LabelError", "label 9 is not below 8", 1203, "a\n.arrow"),
         ("ShortRunError", "1 token missing", 4, None),
+        Problem("LabelError", "label 9 at position 71 is not below 8", 71, "b.arrow", 1003),
+        Problem("LabelError", "label 9 at position 71 is not below 8", 71, "b.arrow", 71),
         ("CorruptInputError", "cut short", None, "b.arrow"),
         ("ShapeError", "no rows", None, None),
     ]
     found = Check._from_counts(None, problems=problems)
     assert not found.ok
     assert str(found) == (
-        "4 problems\n"
-        "LabelError at position 1,203 of a\\n.arrow: label 9 is not below 8\n"
+        "6 problems\n"
+        "LabelError in a\\n.arrow at position 1,203: label 9 is not below 8\n"
         "ShortRunError at position 4: 1 token missing\n"
+        "LabelError in b.arrow: label 9 at position 71 is not below 8"
+        " (position 1,003 of this file)\n"
+        "LabelError in b.arrow: label 9 at position 71 is not below 8\n"
         "CorruptInputError in b.arrow: cut short\n"
         "ShapeError: no rows"
     )
@@ -60,10 +65,21 @@ def test_check_says_what_evaluate_will_say_too() -> None:
     ]
 
 
+def test_check_speaks_of_a_mask_only_where_there_is_one() -> None:
+    found = Check._from_counts(counts(num_runs=0, num_unscored=1))
+    assert "1 token has no score (the first token of a shifted sequence)." in str(found)
+
+
 def test_check_as_dict_and_json() -> None:
     found = check(problems=[("LabelError", "bad", 3, "a.arrow")])
     assert found.to_dict()["problems"] == [
-        {"kind": "LabelError", "message": "bad", "position": 3, "path": "a.arrow"}
+        {
+            "kind": "LabelError",
+            "message": "bad",
+            "position": 3,
+            "path": "a.arrow",
+            "position_in_file": None,
+        }
     ]
     read = strict(found.to_json())
     assert (read["ok"], read["num_hidden"], read["hidden_label_ids"]) == (False, 4, {"7": 4})

@@ -162,7 +162,7 @@ def test_check(folder: Path) -> None:
 def test_check_names_a_problem_and_leaves_with_1(folder: Path) -> None:
     found = run("check", "bad.arrow", folder=folder)
     assert (found.status, found.err) == (1, "")
-    assert found.out.startswith("1 problem\nLabelError at position 2 of bad.arrow: ")
+    assert found.out.startswith("1 problem\nLabelError in bad.arrow: label 9 at position 2 ")
     as_json = json.loads(run("check", "bad.arrow", "--json", folder=folder).out)
     assert (as_json["ok"], as_json["problems"][0]["position"]) == (False, 2)
 
@@ -251,6 +251,14 @@ def test_settings_that_contradict_each_other_are_usage(folder: Path) -> None:
 def test_a_missing_file(command: str, folder: Path) -> None:
     said = "logitmeter: error: absent.arrow: No such file or directory\n"
     assert run(command, "absent.arrow", folder=folder) == (3, "", said)
+
+
+@pytest.mark.parametrize("arguments", [["-"], ["plain.arrow", "--labels", "-"]])
+@pytest.mark.parametrize("command", ["evaluate", "check"])
+def test_standard_input_is_named(command: str, arguments: list[str], folder: Path) -> None:
+    found = run(command, *arguments, folder=folder)
+    assert (found.status, found.out) == (3, "")
+    assert found.err.startswith("logitmeter: error: -: standard input cannot be read so far: write")
 
 
 def test_a_missing_vocabulary_mask(folder: Path) -> None:

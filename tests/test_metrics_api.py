@@ -257,11 +257,59 @@ def test_nothing_counted() -> None:
         {"leading": -1},
         {"valid_vocab": 0},
         {"valid_vocab": V + 1},
+        {"valid_vocab": True},
+        {"ignore_index": True},
+        {"ignore_index": 0.5},
+        {"ignore_index": 2**63},
+        {"ignore_index": None},
+        {"shift": 1},
+        {"shift": None},
+        {"leading": 2**31 + 1},
+        {"trailing": "2"},
+        {"precision": 64},
+        {"nonfinite": None},
+        {"progress": 3},
     ],
 )
-def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError):
+def test_options_out_of_range_are_refused_by_name(options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(SettingsError, match=name) as caught:
         lm.evaluate(LOGITS, LABELS, mask=MASK, **options)
+    if options != {"valid_vocab": V + 1}:
+        assert caught.value.got == repr(options[name])
+        assert caught.value.expected
+
+
+@pytest.mark.parametrize("option", ["ignore_index", "shift", "leading", "trailing", "valid_vocab"])
+def test_every_function_checks_its_options(option: str) -> None:
+    options: dict[str, Any] = {option: "x"}
+    for call in (lm.evaluate, lm.check, lm.token_scores, lm.sequence_scores):
+        with pytest.raises(SettingsError, match=f"{option}='x'"):
+            call(LOGITS, LABELS, **options)
+    with pytest.raises(SettingsError, match=f"{option}='x'"):
+        lm.Meter(**options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"valid_vocab": "x"}, {"nonfinite": "omit"}, {"precision": "half"}]
+)
+def test_functions_of_rows_check_their_options(options: dict[str, Any]) -> None:
+    for call in (lm.log_softmax, lambda logits, **given: lm.top_k(logits, 2, **given)):
+        with pytest.raises(SettingsError, match=next(iter(options))):
+            call(LOGITS, **options)
+
+
+def test_options_of_numpy_s_types_are_taken() -> None:
+    options: dict[str, Any] = {
+        "ignore_index": np.int32(-1),
+        "shift": np.True_,
+        "leading": np.uint8(1),
+        "trailing": np.int64(1),
+        "valid_vocab": np.int16(V),
+    }
+    plain = {name: value.item() for name, value in options.items()}
+    one = lm.evaluate(LOGITS, LABELS, mask=MASK, **options)
+    assert one == lm.evaluate(LOGITS, LABELS, mask=MASK, **plain)
 
 
 def test_a_vocabulary_mask_is_booleans_of_its_length() -> None:
@@ -335,6 +383,25 @@ def test_check_of_lists_looks_at_the_first_row() -> None:
     assert lm.check(table).num_visible == T
 
 
+def test_check_counts_the_rows_of_a_padded_cube() -> None:
+    logits = LOGITS[:, :-1]
+    found = lm.check(logits, LABELS, shift=True)
+    assert (found.rows, found.num_rows, found.bytes) == (B * (T - 1), B * T, logits.nbytes)
+
+
+def test_check_says_where_in_which_file(tmp_path: Path) -> None:
+    labels = LABELS.copy()
+    labels[0, 1] = V
+    paths = [
+        as_file(tmp_path / "a.arrow", as_table()),
+        as_file(tmp_path / "b.arrow", as_table(labels=labels)),
+    ]
+    (problem,) = lm.check(paths, rows=2 * B * T).problems
+    assert (problem.position, problem.path, problem.position_in_file) == (B * T + 1, paths[1], 1)
+    assert str(problem).startswith(f"LabelError in {paths[1]}: label {V} at position {B * T + 1} ")
+    assert str(problem).endswith("(position 1 of this file)")
+
+
 def test_check_takes_a_sample_of_a_padded_cube() -> None:
     found = lm.check(LOGITS[:, :-1], LABELS, mask=MASK, shift=True, leading=1, rows=T + 3)
     assert found.ok
@@ -368,6 +435,46 @@ def test_token_scores_of_all_rows_keep_columns() -> None:
     assert found["position"].to_pylist() == list(range(B * T))
     assert found["note"].to_pylist() == table["note"].to_pylist()
     assert found["nll"].null_count == (~MASK).sum()
+
+
+def test_token_scores_keep_a_lone_name() -> None:
+    assert "labels" in lm.token_scores(as_table(), keep="labels").schema.names
+
+
+@pytest.mark.parametrize("keep", [["nll"], "row", ["labels", "labels"]])
+def test_names_that_would_be_there_twice_are_not_kept(keep: Any) -> None:
+    table = as_table().append_column("nll", pa.array(np.zeros(B * T)))
+    table = table.append_column("row", pa.array(np.zeros(B * T)))
+    name = keep if isinstance(keep, str) else keep[0]
+    with pytest.raises(SettingsError, match=f"keep: .*{name}"):
+        lm.token_scores(table, keep=keep)
+
+
+@pytest.mark.parametrize("names", [(), ("foo",), ("nll", "foo")])
+def test_columns_of_scores_are_checked_before_anything_is_read(names: tuple[str, ...]) -> None:
+    scores = lm.token_scores(LOGITS, LABELS)
+    with pytest.raises(SettingsError, match="the scores have: position, row, hidden, nll"):
+        scores.numpy(*names)
+    assert scores.numpy("nll").shape == (B, T)
+
+
+def test_rows_are_those_of_the_logits_where_the_last_label_has_none() -> None:
+    logits, labels = LOGITS[:2, :4].copy(), LABELS[:2, :5]
+    found = lm.token_scores(logits, labels, shift=True).read_all()
+    assert found["row"].to_pylist() == list(range(8))
+    logits[1, 2] = np.nan
+    with pytest.raises(NonFiniteError) as caught:
+        lm.evaluate(logits, labels, shift=True)
+    assert (caught.value.position, caught.value.row) == (8, 6)
+
+
+def test_rows_that_are_omitted_are_not_in_the_stream_or_null() -> None:
+    logits = LOGITS.copy()
+    logits[0, 1] = np.nan
+    counted = lm.token_scores(logits, LABELS, nonfinite="omit").read_all()
+    assert 1 not in counted["position"].to_pylist()
+    everything = lm.token_scores(logits, LABELS, nonfinite="omit", rows="all").read_all()
+    assert everything["nll"].is_null().to_pylist() == [place == 1 for place in range(B * T)]
 
 
 def test_token_scores_of_a_stream_need_all_rows_for_numpy() -> None:
@@ -512,6 +619,20 @@ def test_meters_of_different_settings_do_not_merge() -> None:
     with pytest.raises(StateVersionError, match="shift"):
         meter.merge(filled(2), other)
     assert meter.to_bytes() == before
+
+
+@pytest.mark.parametrize("other", [1, None, "meter"])
+def test_a_meter_merges_meters_only(other: Any) -> None:
+    meter = filled(0)
+    with pytest.raises(DTypeError, match="merge takes meters"):
+        meter.merge(filled(1), other)
+    assert meter.compute() == filled(0).compute()
+
+
+@pytest.mark.parametrize("state", ["abc", 3, None])
+def test_a_meter_s_state_is_bytes(state: Any) -> None:
+    with pytest.raises(DTypeError, match="from_bytes takes the bytes"):
+        lm.Meter.from_bytes(state)
 
 
 def test_an_update_that_fails_leaves_the_meter_as_it_was() -> None:

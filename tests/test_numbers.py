@@ -6,6 +6,7 @@ import pytest
 from logitmeter._numbers import (
     bytes_text,
     clip,
+    figure,
     number_text,
     pad,
     plural,
@@ -65,6 +66,26 @@ def test_the_error_decides_the_digits(value: float, error: float, shown: tuple[s
 )
 def test_a_figure_without_an_error(value: float, shown: str) -> None:
     assert number_text(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "shown"),
+    [
+        (10.1223, 0.041, "10.122"),
+        (70.84, 5000.0, "70.8"),
+        (5062.3, 4991.0, "5,060"),
+        (0.484, 70.0, "0.484"),
+        (1.0, INF, "1.00"),
+        (1.2e-7, 70.0, "1.20e-07"),
+        (3.456e12, 1e12, "3.46e+12"),
+        (4.0, 0.0, "4.0000"),
+        (4.0, NAN, "4.0000"),
+        (INF, NAN, "inf"),
+        (NAN, NAN, "nan"),
+    ],
+)
+def test_a_figure_keeps_digits_whatever_its_error(value: float, error: float, shown: str) -> None:
+    assert figure(value, error) == shown
 
 
 def test_counts_and_sizes() -> None:

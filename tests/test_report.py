@@ -199,8 +199,15 @@ def test_text_does_not_list_groups_without_end() -> None:
 
 
 SENTENCES: list[tuple[dict[str, Any], str]] = [
-    ({"num_unscored": 1}, "1 token inside the mask has no score (the first token of a shifted"),
-    ({"num_unscored": 2}, "2 tokens inside the mask have no score"),
+    (
+        {"num_unscored": 1, "has_mask": True},
+        "1 token inside the mask has no score (the first token of a shifted",
+    ),
+    ({"num_unscored": 2, "has_mask": True}, "2 tokens inside the mask have no score"),
+    (
+        {"num_unscored": 2, "has_mask": False},
+        "2 tokens have no score (the first token of a shifted sequence).",
+    ),
     ({"num_short_left": 1, "num_short_right": 2}, "1 run short on the left and 2 runs short on"),
     ({"weighted": True}, "weighted means (sum of weights 58,409); counts are not."),
     ({"num_nan_rows": 2, "num_posinf_rows": 1}, "2 rows holding nan, 1 row holding +inf."),
@@ -245,6 +252,13 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("changes", "said"), SENTENCES)
 def test_text_has_a_sentence_for(changes: dict[str, Any], said: str) -> None:
     assert said in " ".join(_words.sentences(report(summary(**changes))))
+
+
+def test_a_perplexity_keeps_digits_under_the_widest_interval() -> None:
+    wide = {"perplexity": 70.84, "perplexity_ci": (0.484, 10374.0)}
+    found = report(summary(total=triple(whole=part(**wide))))
+    assert " 70.8 " in next(line for line in str(found).splitlines() if line.startswith("whole"))
+    assert "Perplexity 70.8 (95%: 0.484 to 10,400)." in _words.sentences(found)
 
 
 def test_repr_is_one_line(any_report: Report) -> None:

@@ -210,6 +210,11 @@ def test_element_types_are_spelt_as_people_spell_them(given: object, name: str |
     assert element_name(given) == name
 
 
+def test_lists_are_refused_with_their_cure() -> None:
+    with pytest.raises(DTypeError, match=r"np\.asarray"):
+        scan([[0.0, 1.0]])
+
+
 @pytest.mark.parametrize("given", ["int8", "fp8", np.int32, object()])
 def test_other_names_are_no_element_types(given: object) -> None:
     with pytest.raises(DTypeError, match="no element type"):
@@ -315,6 +320,15 @@ def test_labels_with_one_more_position_are_taken_under_shift() -> None:
     assert [row is None for row in read["logits"].to_pylist()] == [False, False, False, True] * B
     assert read["labels"].to_pylist() == labels.ravel().tolist()
     assert read[SCOPE].to_pylist() == [0] * T + [1] * T
+    assert found.columns["row_period"] == found.without_logits().columns["row_period"] == T
+    assert (found.num_rows, found.num_logits_rows) == (B * T, B * (T - 1))
+    assert found.num_bytes == DEEP[:, :-1].nbytes
+
+
+def test_logits_for_every_label_have_no_period() -> None:
+    found = feed(DEEP, np.zeros((B, T), int), shift=True)
+    assert found.columns["row_period"] is None
+    assert found.num_logits_rows == B * T
 
 
 def test_without_shift_one_more_position_is_an_error_that_names_it() -> None:
@@ -330,6 +344,15 @@ def test_groups_are_named_columns() -> None:
 
 def test_one_group_per_b_is_spread_over_its_rows() -> None:
     assert table(DEEP, by={"task": ["x", "y"]})["task"].to_pylist() == ["x"] * T + ["y"] * T
+
+
+@pytest.mark.parametrize("ids", [["x", "y"], np.array([7, 3])])
+def test_one_id_per_b_is_spread_over_its_rows(ids: Any) -> None:
+    expected = [ids[0]] * T + [ids[1]] * T
+    assert table(DEEP, sequence_id=ids)["sequence_id"].to_pylist() == expected
+    labels = np.zeros((B, T), int)
+    padded = feed(DEEP[:, :-1], labels, shift=True, sequence_id=ids).batches().read_all()
+    assert padded["sequence_id"].to_pylist() == expected
 
 
 def test_a_group_that_hides_a_column_is_refused() -> None:

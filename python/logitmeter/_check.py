@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -19,22 +20,34 @@ if TYPE_CHECKING:
 class Problem(NamedTuple):
     """One thing that is wrong: the name of its error, what, and where.
 
+    The position counts over all of the input; where a file holds it, its place there is given too.
+
     Examples
     --------
-    >>> print(Problem("LabelError", "label 9 is not below 8", position=3, path="a.arrow"))
-    LabelError at position 3 of a.arrow: label 9 is not below 8
+    >>> print(Problem("LabelError", "label 9 at position 71 is not below 8", 71, "b.arrow", 3))
+    LabelError in b.arrow: label 9 at position 71 is not below 8 (position 3 of this file)
     """
 
     kind: str
     message: str
     position: int | None = None
     path: str | None = None
+    position_in_file: int | None = None
 
     def __str__(self) -> str:
-        place = "" if self.position is None else f" at position {count(self.position)}"
-        of = " of" if place else " in"
-        file = "" if self.path is None else f"{of} {printable(self.path)}"
-        return f"{self.kind}{place}{file}: {printable(self.message)}"
+        file = "" if self.path is None else f" in {printable(self.path)}"
+        return f"{self.kind}{file}{self._place()}: {printable(self.message)}{self._place_in_file()}"
+
+    def _place(self) -> str:
+        """Say the position over all of the input, unless the message does."""
+        if self.position is None or re.search(rf"\bposition {self.position}\b", self.message):
+            return ""
+        return f" at position {count(self.position)}"
+
+    def _place_in_file(self) -> str:
+        if self.position_in_file is None or self.position_in_file == self.position:
+            return ""
+        return f" (position {count(self.position_in_file)} of this file)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -53,7 +66,8 @@ class Check:
     num_short_left, num_short_right
         Runs that miss a leading, and a trailing, token.
     num_unscored
-        Masked tokens that no row of logits scores (the first of a shifted sequence).
+        Usable labels, of a mask its tokens, that no row of logits scores (the first of a shifted
+        sequence).
     sequences_known
         Whether there is a way to tell sequences apart.
     hidden_label_ids
@@ -96,7 +110,7 @@ class Check:
         cls,
         counts: CheckCounts | None,
         *,
-        problems: Iterable[Problem | tuple[str, str, int | None, str | None]] = (),
+        problems: Iterable[Problem | tuple[Any, ...]] = (),
         **facts: Any,
     ) -> Self:
         """Join what the core counted (None if it could not) with what is known of the source."""
@@ -120,7 +134,7 @@ class Check:
     def _details(self) -> list[str]:
         lines = [self._source(), self._counted(), hidden_labels(self.hidden_label_ids)]
         lines.append(short_runs(self.num_short_left, self.num_short_right))
-        lines.append(unscored(self.num_unscored))
+        lines.append(unscored(self.num_unscored, has_mask=self.num_runs > 0))
         return [line for line in lines if line] + warning_lines(self.warnings)
 
     def _source(self) -> str:

@@ -4,7 +4,7 @@ Nothing here is public. The thin modules beside this stub normalise what users p
 these functions; errors arrive as the classes of :mod:`logitmeter.exceptions`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final
 
 class ArrowStream(Protocol):
@@ -29,6 +29,9 @@ class Columns(TypedDict, total=False):
     scope: str | None
     by: Sequence[str]
     keep: Sequence[str]
+    # One row in so many, the last one, is a placeholder that has no logits: rows are numbered
+    # without them.
+    row_period: int | None
 
 Progress: TypeAlias = Callable[[int, int, float], object]
 """Called with (rows read, bytes of logits read, running loss), at most ten times a second."""
@@ -136,7 +139,7 @@ def token_scores(
     read_ahead: bool = False,
     rows: Literal["counted", "all"] = "counted",
 ) -> ScoreStream:
-    """Columns: position u64, row u64, hidden bool, nll, logprob, lse f64, rank, ties u32, kept columns.
+    """Columns: position, row u64, hidden bool, nll, logprob, lse f64, rank, ties u32, kept columns.
 
     With ``rows="all"`` one row for every position of the input; those that are not counted hold
     null in all but ``position`` and the kept columns.
@@ -152,7 +155,10 @@ def sequence_scores(
     threads: int = 1,
     read_ahead: bool = False,
 ) -> ScoreStream:
-    """Columns: sequence_id (as given; int64 number where unknown), logprob f64, num_tokens u64, all_correct bool."""
+    """Columns: sequence_id, logprob f64, num_tokens u64, all_correct bool.
+
+    The id is as given; its int64 number where unknown.
+    """
 
 def log_softmax(
     stream: ArrowStream,
@@ -206,7 +212,7 @@ def top_k(
     """
 
 def environment() -> dict[str, Any]:
-    """``isa`` (the tier in use), ``isas`` (those this machine can run), ``numeric_version``, ``version``, ``debug``."""
+    """``isa`` (in use), ``isas`` (that can run), ``numeric_version``, ``version``, ``debug``."""
 
 class PartSummary(TypedDict):
     """The figures of one part: the whole, the visible reply, or the hidden tokens."""
@@ -259,7 +265,8 @@ class Summary(TypedDict):
     has_mask: bool
     weighted: bool
     sequences_known: bool
-    flags: list[str]  # "no_sequences", "one_sequence", "infinite", "few_sequences", "empty", "open"
+    # "no_sequences", "one_sequence", "few_sequences", "infinite", "nan", "empty", "open"
+    flags: list[str]
     warnings: list[tuple[str, str]]  # (class name in logitmeter.exceptions, message)
     settings: dict[str, Any]
     numeric_version: int

@@ -84,6 +84,17 @@ def value_and_error(value: float, error: float) -> tuple[str, str]:
     return _rounded(value, decimals), _rounded(float(error_text), decimals)
 
 
+def figure(value: float, error: float) -> str:
+    """Write a figure of some error, which may dwarf it: three digits are always left.
+
+    Examples
+    --------
+    >>> figure(10.1223, 0.041), figure(71.04, 5000.0), figure(0.000812, 70.0)
+    ('10.122', '71.0', '0.000812')
+    """
+    return value_and_error(value, min(error, abs(value) / 10))[0]
+
+
 def _scientific(value: float, error: float, decimals: int) -> str:
     """Write a value in powers of ten, as far as its error (or a double) reaches."""
     exponent = int(f"{value:e}".partition("e")[2])

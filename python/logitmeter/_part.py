@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from logitmeter._numbers import number_text, plural, value_and_error
+from logitmeter._numbers import figure, number_text, plural, value_and_error
 from logitmeter.exceptions import SettingsError
 
 if TYPE_CHECKING:
@@ -212,6 +212,12 @@ def half_width(value: float, interval: tuple[float, float]) -> float:
     """Return the ± of a figure: the longer arm of its 95% interval."""
     low, high = interval
     return max(high - value, value - low)
+
+
+def perplexity_text(part: Part) -> str:
+    """Write the perplexity; its interval is one of the log scale, whose shorter arm decides."""
+    low, high = part.perplexity_ci
+    return figure(part.perplexity, min(high - part.perplexity, part.perplexity - low))
 
 
 def loss_text(part: Part, flags: Collection[str] = ()) -> str:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from logitmeter._numbers import clip, count, pad, printable, value_and_error, width
-from logitmeter._part import half_width, loss_text
+from logitmeter._part import half_width, loss_text, perplexity_text
 from logitmeter._words import notices, sentences
 
 if TYPE_CHECKING:
@@ -82,11 +82,10 @@ def _part_rows(name: str, group: GroupReport, *, split: bool) -> Iterator[Row]:
 def _cells(part: Part) -> tuple[str, ...]:
     if not part.num_tokens:
         return ("0", "-", "-", "-")
-    error = half_width(part.perplexity, part.perplexity_ci)
     return (
         count(part.num_tokens),
         with_error(part.loss, part.loss_ci),
-        value_and_error(part.perplexity, error)[0],
+        perplexity_text(part),
         with_error(part.accuracy, part.accuracy_ci),
     )
 

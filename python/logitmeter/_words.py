@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from logitmeter._numbers import count, number_text, plural, printable, value_and_error
-from logitmeter._part import half_width
+from logitmeter._numbers import count, figure, number_text, plural, printable
+from logitmeter._part import perplexity_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,6 +28,7 @@ FLAGS = {
         "Few sequences: the effective number is below 300, so that the errors are rough."
     ),
     "infinite": "The loss is infinite: a counted label has probability 0.",
+    "nan": 'The loss is nan: counted rows hold no distribution (nonfinite="propagate").',
     "empty": "Nothing counted: every figure is nan.",
     "open": "Open: the last sequence has not ended; only what is decided is in these figures.",
 }
@@ -39,7 +40,7 @@ def sentences(report: Report) -> list[str]:
         counted(report),
         hidden_labels(report.hidden_label_ids),
         short_runs(report.num_short_left, report.num_short_right),
-        unscored(report.num_unscored),
+        unscored(report.num_unscored, has_mask=report.has_mask),
         _labels_rule(report),
         _weights(report),
         _bad_rows(report),
@@ -121,13 +122,14 @@ def short_runs(left: int, right: int) -> str:
     return " and ".join(found) + "." if found else ""
 
 
-def unscored(number: int) -> str:
-    """Say how many masked tokens no row of logits scores."""
+def unscored(number: int, *, has_mask: bool) -> str:
+    """Say how many tokens no row of logits scores."""
     if not number:
         return ""
     verb = "has" if number == 1 else "have"
+    inside = " inside the mask" if has_mask else ""
     where = "the first token of a shifted sequence"
-    return f"{plural(number, 'token')} inside the mask {verb} no score ({where})."
+    return f"{plural(number, 'token')}{inside} {verb} no score ({where})."
 
 
 def _labels_rule(report: Report) -> str:
@@ -189,16 +191,11 @@ def _ties(report: Report) -> str:
 
 
 def _perplexity(report: Report) -> str:
-    value, error = value_and_error(
-        report.perplexity, half_width(report.perplexity, report.perplexity_ci)
-    )
-    if not error:
+    if any(map(math.isnan, report.perplexity_ci)):
         return ""
-    low, high = (
-        value_and_error(end, half_width(report.perplexity, report.perplexity_ci))[0]
-        for end in report.perplexity_ci
-    )
-    return f"Perplexity {value} (95%: {low} to {high})."
+    value = report.perplexity
+    low, high = (figure(end, abs(end - value)) for end in report.perplexity_ci)
+    return f"Perplexity {perplexity_text(report)} (95%: {low} to {high})."
 
 
 def _logits(report: Report) -> str:

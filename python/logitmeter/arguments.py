@@ -3,41 +3,116 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from logitmeter import _core
 from logitmeter.exceptions import DTypeError, SettingsError, ShapeError
 
-__all__ = ["NonFinite", "OnEmpty", "OnShort", "Precision", "one_of", "vocab_bytes", "whole"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "NonFinite",
+    "OnEmpty",
+    "OnShort",
+    "Precision",
+    "check_progress",
+    "counting_settings",
+    "flag",
+    "one_of",
+    "vocab_options",
+    "whole",
+]
 
 OnShort = Literal["raise", "count"]
 OnEmpty = Literal["nan", "raise"]
 NonFinite = Literal["raise", "omit", "propagate"]
 Precision = Literal["fast", "exact"]
 
+INT64 = (-(2**63), 2**63 - 1)
+MOST_HIDDEN = 2**31
+"""The most leading or trailing tokens of a run."""
+
+
+def counting_settings(
+    vocab_size: int | None,
+    *,
+    ignore_index: int,
+    shift: bool,
+    leading: int,
+    trailing: int,
+    on_short: OnShort,
+    valid_vocab: int | None,
+    vocab_mask: Any,
+    nonfinite: NonFinite = "raise",
+    precision: Precision = "fast",
+) -> _core.Settings:
+    """Check the counting options one by one, and give them as the core takes them."""
+    one_of("on_short", on_short, ("raise", "count"))
+    one_of("nonfinite", nonfinite, ("raise", "omit", "propagate"))
+    return _core.Settings(
+        ignore_index=whole("ignore_index", ignore_index, *INT64),
+        shift=flag("shift", shift),
+        leading=whole("leading", leading, 0, MOST_HIDDEN),
+        trailing=whole("trailing", trailing, 0, MOST_HIDDEN),
+        on_short=on_short,
+        nonfinite=nonfinite,
+        **vocab_options(vocab_size, valid_vocab, vocab_mask, precision),
+    )
+
+
+def vocab_options(
+    vocab_size: int | None, valid_vocab: int | None, vocab_mask: Any, precision: Precision
+) -> dict[str, Any]:
+    """Check the options that say how a row is read, and give them as the core takes them."""
+    one_of("precision", precision, ("fast", "exact"))
+    return {
+        "valid_vocab": None if valid_vocab is None else whole("valid_vocab", valid_vocab, 1),
+        "vocab_mask": vocab_bytes(vocab_mask, vocab_size),
+        "precision": precision,
+    }
+
+
+def check_progress(progress: bool | Callable[[int, int, float], object]) -> None:  # noqa: FBT001 - as the option is spelt
+    """Refuse what is neither a switch nor a function."""
+    if not (isinstance(progress, bool | np.bool_) or callable(progress)):
+        raise _unfit("progress", progress, "True, False or a function of rows, bytes and loss")
+
+
+def flag(name: str, value: Any) -> bool:
+    """Give a bool, Python's or NumPy's."""
+    if not isinstance(value, bool | np.bool_):
+        raise _unfit(name, value, "True or False")
+    return bool(value)
+
 
 def one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuse a value that is none of the choices."""
-    if value not in choices:
+    if not (isinstance(value, str) and value in choices):
         wanted = " or ".join(map(repr, choices))
         raise SettingsError(
             f"{name}={value!r}: supported is {wanted}", expected=wanted, got=repr(value)
         )
 
 
-def whole(name: str, value: Any, least: int) -> int:
-    """Give a whole number of at least so much."""
+def whole(name: str, value: Any, least: int, most: int = INT64[1]) -> int:
+    """Give a whole number of at least, and at most, so much."""
     try:
         number = operator.index(value)
     except TypeError:
         number = least - 1
-    if number < least or isinstance(value, bool):
-        wanted = f"an integer >= {least}"
-        raise SettingsError(
-            f"{name}={value!r}: {wanted} is needed", expected=wanted, got=repr(value)
-        )
+    if isinstance(value, bool) or number < least:
+        raise _unfit(name, value, f"an integer >= {least}")
+    if number > most:
+        raise _unfit(name, value, f"an integer <= {most}")
     return number
+
+
+def _unfit(name: str, value: object, wanted: str) -> SettingsError:
+    message = f"{name}={value!r}: {wanted} is needed"
+    return SettingsError(message, expected=wanted, got=repr(value))
 
 
 def vocab_bytes(mask: Any, vocab_size: int | None) -> bytes | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from logitmeter import _core
-from logitmeter.arguments import NonFinite, OnShort, Precision, vocab_bytes
+from logitmeter.arguments import NonFinite, OnShort, Precision, counting_settings, flag
+from logitmeter.exceptions import DTypeError
 from logitmeter.notices import warn_all
 from logitmeter.report import Report
 from logitmeter.running import update
@@ -66,14 +67,15 @@ class Meter:
         nonfinite: NonFinite = "raise",
         precision: Precision = "fast",
     ) -> None:
-        settings = _core.Settings(
+        settings = counting_settings(
+            None,
             ignore_index=ignore_index,
             shift=shift,
             leading=leading,
             trailing=trailing,
             on_short=on_short,
             valid_vocab=valid_vocab,
-            vocab_mask=vocab_bytes(vocab_mask, None),
+            vocab_mask=vocab_mask,
             nonfinite=nonfinite,
             precision=precision,
         )
@@ -146,7 +148,7 @@ class Meter:
         """
         data = data_of(labels, mask, weight, sequence_id, by)
         feed = open_source(logits).feed(data, shift=self._core.settings.to_dict()["shift"])
-        update(self._core, feed, threads=threads, final=final)
+        update(self._core, feed, threads=threads, final=flag("final", final))
         return self
 
     def merge(self, *others: Meter) -> Self:
@@ -166,6 +168,8 @@ class Meter:
         ------
         StateVersionError
             Other settings, or another numeric version.
+        DTypeError
+            Something that is no meter.
 
         Examples
         --------
@@ -179,6 +183,8 @@ class Meter:
         """
         merged = self._core.copy()
         for other in others:
+            if not isinstance(other, Meter):
+                raise _unfit("merge", "meters", other)
             merged.merge(other._core)  # noqa: SLF001 - its own class
         self._core = merged
         return self
@@ -267,6 +273,8 @@ class Meter:
             Bytes that are damaged.
         StateVersionError
             A state of another version.
+        DTypeError
+            Something that is not bytes.
 
         Examples
         --------
@@ -274,7 +282,11 @@ class Meter:
         >>> lm.Meter.from_bytes(lm.Meter(trailing=2).to_bytes()).settings["trailing"]
         2
         """
-        return cls._of(_core.Meter.from_bytes(bytes(state)))
+        try:
+            view = memoryview(state)
+        except TypeError:
+            raise _unfit("from_bytes", "the bytes of to_bytes()", state) from None
+        return cls._of(_core.Meter.from_bytes(bytes(view)))
 
     def copy(self) -> Self:
         """Give a meter of its own with all that this one holds, open or not.
@@ -295,3 +307,8 @@ class Meter:
 
     def __reduce__(self) -> tuple[Any, tuple[bytes]]:
         return type(self).from_bytes, (self.to_bytes(),)
+
+
+def _unfit(method: str, wanted: str, got: object) -> DTypeError:
+    kind = type(got).__name__
+    return DTypeError(f"{method} takes {wanted}, and this is: {kind}", expected=wanted, got=kind)

@@ -13,11 +13,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from logitmeter import _core
-from logitmeter.arguments import NonFinite, OnEmpty, OnShort, Precision, one_of, vocab_bytes, whole
+from logitmeter.arguments import (
+    NonFinite,
+    OnEmpty,
+    OnShort,
+    Precision,
+    check_progress,
+    counting_settings,
+    one_of,
+    whole,
+)
 from logitmeter.border import checked_first, named_errors, require_data
 from logitmeter.exceptions import LabelError
 from logitmeter.running import checked, evaluated, reading
-from logitmeter.scores import Scores, TokenScores
+from logitmeter.scores import Scores, TokenScores, kept_columns
 from logitmeter.softmax import log_softmax, top_k
 from logitmeter.sources import SourceLike, data_of, open_source
 
@@ -79,7 +88,7 @@ def evaluate(
         A weight per position, finite and >= 0 where it counts.
     sequence_id
         Integers or strings; a sequence is a stretch of equal ids. Each b of ``[B, T, V]`` is a
-        sequence, and each file ends one, without being told.
+        sequence, and each file ends one, without being told; ids ``[B]`` name those of each b.
     by
         Names of columns, or ``{name: array}`` (of the labels' shape; ``[B]`` for ``[B, T, V]``):
         the same figures for each group. ``"file"`` groups by path, unless the files have a column
@@ -97,7 +106,8 @@ def evaluate(
     vocab_mask
         Booleans ``[V]``: the entries that have a probability.
     nonfinite
-        Counted rows holding NaN or +inf: ``"raise"``, ``"omit"`` or ``"propagate"``.
+        Counted rows that hold NaN or +inf, or nothing but -inf: ``"raise"``; ``"omit"`` leaves
+        them out; ``"propagate"`` counts them, with a loss of nan and as not correct.
     on_empty
         If nothing counts: figures are nan, or ``"raise"``.
     precision
@@ -135,16 +145,18 @@ def evaluate(
     (0.490415, 1.632993, 1.0)
     """
     one_of("on_empty", on_empty, ("nan", "raise"))
+    check_progress(progress)
     data = data_of(labels, mask, weight, sequence_id, by)
     feed = open_source(source_or_logits).feed(data, shift=shift)
-    settings = _core.Settings(
+    settings = counting_settings(
+        feed.stated_vocab,
         ignore_index=ignore_index,
         shift=shift,
         leading=leading,
         trailing=trailing,
         on_short=on_short,
         valid_vocab=valid_vocab,
-        vocab_mask=vocab_bytes(vocab_mask, feed.stated_vocab),
+        vocab_mask=vocab_mask,
         nonfinite=nonfinite,
         precision=precision,
     )
@@ -209,13 +221,15 @@ def check(
         "leading": leading,
         "trailing": trailing,
         "valid_vocab": valid_vocab,
-        "vocab_mask": vocab_bytes(vocab_mask, feed.stated_vocab),
+        "vocab_mask": vocab_mask,
     }
-    settings = _core.Settings(on_short=on_short, **counting)
+    settings = counting_settings(feed.stated_vocab, on_short=on_short, **counting)
     if not whole("rows", rows, 0):
         return checked(feed, settings, None, source.num_files)
     sample = source.limited(rows).feed(data, shift=shift)
-    cut = _core.Settings(on_short="count", **counting)  # the last run may be cut
+    cut = counting_settings(
+        feed.stated_vocab, on_short="count", **counting
+    )  # the last run may be cut
     return checked(feed, settings, (sample, cut), source.num_files)
 
 
@@ -238,7 +252,7 @@ def token_scores(
     precision: Precision = "fast",
     threads: int | None = None,
     rows: Literal["counted", "all"] = "counted",
-    keep: Sequence[str] = (),
+    keep: str | Sequence[str] = (),
 ) -> TokenScores:
     """Scores of every token that counts, as an Arrow stream.
 
@@ -252,12 +266,15 @@ def token_scores(
         As in `evaluate`.
     ignore_index, shift, leading, trailing, on_short, valid_vocab, vocab_mask
         As in `evaluate`.
-    nonfinite, precision, threads
+    nonfinite
+        As in `evaluate`; rows left out by ``"omit"`` are not in the stream, and hold nulls where
+        `rows` is ``"all"``.
+    precision, threads
         As in `evaluate`.
     rows
         ``"counted"``, or ``"all"``: one for every position, null where it is not counted.
     keep
-        Columns of the source to pass through.
+        Columns of the source to pass through, by names that the scores do not use.
 
     Returns
     -------
@@ -280,15 +297,16 @@ def token_scores(
     """
     one_of("rows", rows, ("counted", "all"))
     data = data_of(labels, mask, weight, sequence_id, by)
-    feed = open_source(source_or_logits).feed(data, shift=shift, keep=keep)
-    settings = _core.Settings(
+    feed = open_source(source_or_logits).feed(data, shift=shift, keep=kept_columns(keep))
+    settings = counting_settings(
+        feed.stated_vocab,
         ignore_index=ignore_index,
         shift=shift,
         leading=leading,
         trailing=trailing,
         on_short=on_short,
         valid_vocab=valid_vocab,
-        vocab_mask=vocab_bytes(vocab_mask, feed.stated_vocab),
+        vocab_mask=vocab_mask,
         nonfinite=nonfinite,
         precision=precision,
     )
@@ -354,14 +372,15 @@ def sequence_scores(
     """
     data = data_of(labels, mask, weight, sequence_id, None)
     feed = open_source(source_or_logits).feed(data, shift=shift)
-    settings = _core.Settings(
+    settings = counting_settings(
+        feed.stated_vocab,
         ignore_index=ignore_index,
         shift=shift,
         leading=leading,
         trailing=trailing,
         on_short=on_short,
         valid_vocab=valid_vocab,
-        vocab_mask=vocab_bytes(vocab_mask, feed.stated_vocab),
+        vocab_mask=vocab_mask,
         nonfinite=nonfinite,
         precision=precision,
     )

@@ -56,7 +56,8 @@ class Report(GroupReport):
     num_short_left, num_short_right
         Runs that miss a leading, and a trailing, token.
     num_unscored
-        Masked tokens that no row of logits scores (the first of a shifted sequence).
+        Usable labels, of a mask its tokens, that no row of logits scores (the first of a shifted
+        sequence).
     num_nan_rows, num_posinf_rows, num_empty_rows
         Rows read that hold nan, that hold +inf, and whose entries are all -inf.
     num_neginf_labels
@@ -65,7 +66,7 @@ class Report(GroupReport):
         The labels found at hidden positions, with their counts.
     flags
         What limits the figures: "no_sequences", "one_sequence", "few_sequences", "infinite",
-        "empty", "open".
+        "nan", "empty", "open".
     warnings
         Pairs of a class of `logitmeter.exceptions` and a message.
     settings

@@ -9,7 +9,7 @@ from logitmeter.border import check_labels, checked_first, named_errors, require
 from logitmeter.exceptions import LabelError, LogitmeterError, NonFiniteError
 from logitmeter.notices import warn_all
 from logitmeter.progress import showing
-from logitmeter.report import Check, Report
+from logitmeter.report import Check, Problem, Report
 from logitmeter.threads import num_threads
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ def checked(
 ) -> Check:
     """Give what is found in the labels of a feed, and in the logits of a sample of it."""
     require_data(feed, settings)
-    problems: list[LogitmeterError] = []
-    counts = _caught(problems, lambda: check_labels(feed, settings))
-    warnings = _caught(problems, lambda: sampled(*sample)) if sample else None
+    problems: list[Problem] = []
+    counts = _caught(problems, feed, lambda: check_labels(feed, settings))
+    warnings = _caught(problems, sample[0], lambda: sampled(*sample)) if sample else None
     if counts is not None:
         counts["warnings"] = [*counts["warnings"], *(warnings or [])]
     return Check._from_counts(  # noqa: SLF001 - made for this
         counts,
-        problems=dict.fromkeys(map(_problem, problems)),
+        problems=dict.fromkeys(problems),
         rows=_rows(feed, counts),
         vocab_size=feed.stated_vocab,
         element=feed.element,
@@ -91,12 +91,12 @@ def reading(feed: Feed, threads: int | None) -> dict[str, Any]:
     }
 
 
-def _caught(problems: list[LogitmeterError], look: Callable[[], T]) -> T | None:
+def _caught(problems: list[Problem], feed: Feed, look: Callable[[], T]) -> T | None:
     """Give what a look finds; what has a position and is wrong there becomes a problem."""
     try:
         return look()
     except (LabelError, NonFiniteError) as error:
-        problems.append(error)
+        problems.append(_problem(error, feed))
         return None
 
 
@@ -108,9 +108,12 @@ def sampled(feed: Feed, settings: Settings) -> list[tuple[str, str]]:
     return [found for found in meter.warnings() if found[0] != "NothingCountedWarning"]
 
 
-def _problem(error: LogitmeterError) -> tuple[str, str, int | None, str | None]:
-    return type(error).__name__, str(error.args[0]), error.position, error.path
+def _problem(error: LogitmeterError, feed: Feed) -> Problem:
+    place = None if error.position is None else feed.locate(error.position)
+    inside = None if place is None else place[1]
+    return Problem(type(error).__name__, str(error.args[0]), error.position, error.path, inside)
 
 
 def _rows(feed: Feed, counts: CheckCounts | None) -> int | None:
-    return feed.num_rows if counts is None else counts["num_rows"]
+    """Count the rows of logits: positions, without those that have none."""
+    return feed.num_logits_rows if counts is None else feed.logits_rows(counts["num_rows"])

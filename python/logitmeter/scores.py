@@ -12,12 +12,31 @@ from logitmeter.border import named, named_errors
 from logitmeter.exceptions import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from logitmeter._core import ScoreStream
     from logitmeter.sources.feed import Feed
 
-__all__ = ["Scores", "TokenScores"]
+__all__ = ["Scores", "TokenScores", "kept_columns"]
+
+
+OURS = ("position", "row", "hidden", "nll", "logprob", "lse", "rank", "ties")
+"""The columns of `token_scores`."""
+
+
+def kept_columns(keep: str | Sequence[str]) -> list[str]:
+    """Give the names of the columns to pass through; a lone string is one."""
+    names = [keep] if isinstance(keep, str) else list(keep)
+    taken = [name for name in names if name in OURS or names.count(name) > 1]
+    if taken:
+        found = ", ".join(dict.fromkeys(taken))
+        raise SettingsError(
+            f"keep: the scores have or would have several columns named {found}; "
+            "rename those of the source",
+            expected=f"other names than {', '.join(OURS)}, each once",
+            got=found,
+        )
+    return names
 
 
 class Scores:
@@ -126,9 +145,10 @@ class TokenScores(Scores):
         Raises
         ------
         SettingsError
-            If the scores have been read, or if the number of rows is not known (a stream);
-            ``rows="all"`` then helps.
+            If there is no such column, if the scores have been read, or if the number of rows is
+            not known (a stream); ``rows="all"`` then helps.
         """
+        self._check_names(names)
         if self._shape is None and not self._all_rows:
             raise SettingsError(
                 'the number of positions is not known of a stream; ask for rows="all"'
@@ -138,6 +158,17 @@ class TokenScores(Scores):
         shape = self._shape or (len(places),)
         arrays = tuple(_scattered(table[name], places, shape) for name in names)
         return arrays[0] if len(arrays) == 1 else arrays
+
+    def _check_names(self, names: tuple[str, ...]) -> None:
+        present = self.schema.names
+        missing = [repr(name) for name in names if name not in present]
+        if not names or missing:
+            problem = f"no column {', '.join(missing)}" if names else "no column is named"
+            raise SettingsError(
+                f"{problem}; the scores have: {', '.join(present)}",
+                expected=" or ".join(present),
+                got=", ".join(missing) or "no name",
+            )
 
 
 def _scattered(

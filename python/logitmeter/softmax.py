@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from logitmeter import _core
-from logitmeter.arguments import Precision, vocab_bytes, whole
+from logitmeter.arguments import Precision, one_of, vocab_options, whole
 from logitmeter.border import named_errors
 from logitmeter.exceptions import DTypeError
 from logitmeter.running import reading
@@ -79,13 +79,12 @@ def log_softmax(
     >>> lm.log_softmax(logits, vocab_mask=np.array([True, True, False])).round(4)
     array([[-1.3863, -0.2877,    -inf]], dtype=float32)
     """
+    one_of("nonfinite", nonfinite, ("raise", "propagate"))
     source = open_source(logits)
     feed = source.feed(Data(mask=mask)).of_logits()
     options: dict[str, Any] = {
-        "valid_vocab": None if valid_vocab is None else whole("valid_vocab", valid_vocab, 1),
-        "vocab_mask": vocab_bytes(vocab_mask, feed.stated_vocab),
         "nonfinite": nonfinite,
-        "precision": precision,
+        **vocab_options(feed.stated_vocab, valid_vocab, vocab_mask, precision),
         **reading(feed, threads),
     }
     element = _out_element(dtype)
@@ -113,7 +112,8 @@ def top_k(
     logits, mask, vocab_mask, valid_vocab, nonfinite, precision, threads
         As in `log_softmax`.
     k
-        How many, at most V.
+        How many, at most the number of entries that have a probability: V, or as many as
+        `valid_vocab` and `vocab_mask` leave.
 
     Returns
     -------
@@ -133,16 +133,15 @@ def top_k(
     >>> logprobs.round(4), ids
     (array([[-0.7586, -0.7586]]), array([[1, 2]]))
     """
+    one_of("nonfinite", nonfinite, ("raise", "propagate"))
     source = open_source(logits)
     feed = source.feed(Data(mask=mask)).of_logits()
     with named_errors(feed):
         stream = _core.top_k(
             feed,
             whole("k", k, 1),
-            valid_vocab=None if valid_vocab is None else whole("valid_vocab", valid_vocab, 1),
-            vocab_mask=vocab_bytes(vocab_mask, feed.stated_vocab),
             nonfinite=nonfinite,
-            precision=precision,
+            **vocab_options(feed.stated_vocab, valid_vocab, vocab_mask, precision),
             **reading(feed, threads),
         )
     table = Scores(stream, feed).read_all()

@@ -7,6 +7,7 @@ place, the Python functions.
 from __future__ import annotations
 
 import argparse
+import errno
 from typing import TYPE_CHECKING, Any
 
 from logitmeter.exceptions import CorruptInputError, ShapeError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy as np
+
+    from logitmeter.sources import Source
 
 READER = ("labels", "columns", "dtype", "null_labels", "memory_map", "limit", "join_files")
 
@@ -75,6 +78,16 @@ def add_flag(group: argparse._ActionsContainer, name: str, **options: Any) -> No
     group.add_argument(f"--{name}", default=argparse.SUPPRESS, **options)
 
 
+def scanned(arguments: dict[str, Any]) -> Source:
+    """Give the input that the parsed arguments name; those of `scan` are taken out of them."""
+    import logitmeter as lm
+
+    paths = arguments.pop("paths")
+    if "-" in [*paths, *arguments.get("labels", ())]:
+        raise FileNotFoundError(errno.ENOENT, _STANDARD_INPUT, "-")
+    return lm.scan(paths, **reading(arguments))
+
+
 def reading(arguments: dict[str, Any]) -> dict[str, Any]:
     """Take the arguments of `scan` out of the parsed ones."""
     taken = {name: arguments.pop(name) for name in READER if name in arguments}
@@ -132,6 +145,9 @@ def command(
     return parser
 
 
+_STANDARD_INPUT = (
+    "standard input cannot be read so far: write it to a file first (one called - is ./-)"
+)
 _LABELS = "files of labels, paired with PATHS in order"
 _COLUMNS = "names of the columns: logits=x,labels=y; mask= leaves one unused"
 _BY = "figures per value of this column, again for more; 'file' is the file"

@@ -31,8 +31,8 @@ def run(arguments: dict[str, Any]) -> int:
     """Check the files and print what was found."""
     import logitmeter as lm
 
-    paths, as_json = arguments.pop("paths"), arguments.pop("json")
-    source = lm.scan(paths, **_flags.reading(arguments))
+    as_json = arguments.pop("json")
+    source = _flags.scanned(arguments)
     found = lm.check(source, **_flags.counting(arguments))
     emit(found.to_json() if as_json else str(found))
     return Status.DONE if found.ok else Status.PROBLEM

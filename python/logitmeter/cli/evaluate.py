@@ -61,8 +61,8 @@ def run(arguments: dict[str, Any]) -> int:
     """Evaluate the files and print the report."""
     import logitmeter as lm
 
-    paths, as_json = arguments.pop("paths"), arguments.pop("json")
-    source = lm.scan(paths, **_flags.reading(arguments))
+    as_json = arguments.pop("json")
+    source = _flags.scanned(arguments)
     _say_pooled(source.num_files, arguments.get("by", ()))
     report = lm.evaluate(source, **_flags.counting(arguments))
     emit(report.to_json() if as_json else str(report))

@@ -169,6 +169,8 @@ def _check_is_array(thing: Any) -> None:
         return
     name = f"{type(thing).__module__}.{type(thing).__qualname__}"
     message = f"a {name} cannot be read as logits"
+    if isinstance(thing, list | tuple):
+        message += ": pass np.asarray(logits, np.float32)"
     if name.startswith("pyarrow._dataset."):
         message = f"a {name} hands out no stream: pass dataset.scanner(batch_size=...).to_reader()"
     raise DTypeError(message, expected=ACCEPTED, got=name)

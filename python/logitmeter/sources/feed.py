@@ -97,12 +97,21 @@ class Feed:
         return self.reader.facts.num_rows
 
     @property
+    def num_logits_rows(self) -> int | None:
+        """Rows of logits, if known: positions without those that have none."""
+        return None if self.num_rows is None else self.logits_rows(self.num_rows)
+
+    def logits_rows(self, positions: int) -> int:
+        """Count the rows of logits among the first so many positions."""
+        period = self.reader.facts.row_period
+        return positions if period is None else positions - positions // period
+
+    @property
     def num_bytes(self) -> int | None:
         """Bytes of logits, if known; of files, their size."""
         size = row_bytes(self._logits_type)
-        if self.num_rows is None or size is None:
-            return self.reader.facts.num_bytes
-        return self.num_rows * size
+        rows = self.num_logits_rows
+        return self.reader.facts.num_bytes if rows is None or size is None else rows * size
 
     @property
     def shape(self) -> tuple[int, ...] | None:

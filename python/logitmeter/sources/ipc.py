@@ -99,7 +99,7 @@ class IpcFile:
             yield Block(batch.num_rows, {name: batch.column(name) for name in chosen})
 
     def _batches(self, file: pa.NativeFile, chosen: list[str]) -> Iterator[pa.RecordBatch]:
-        # With fields named, pyarrow copies even from a map; of a map nothing is read until it is used.
+        # With fields named, pyarrow copies even from a map, of which nothing is read before use.
         fields = [self.schema.get_field_index(name) for name in chosen]
         reader = self._reader(file, None if self._memory_map else fields)
         if self.format == "stream":

@@ -99,9 +99,14 @@ class Dense(Reader):
         *outer, last = self.rows.shape[:-1]
         shape = (*outer, last + self.padded)
         scope = None if self.flat else SCOPE
-        waits = self.rows.waits
         return Facts(
-            prod(shape), None, shape, labels_apart=True, waits=waits, scope=scope, sequence=scope
+            prod(shape),
+            shape=shape,
+            labels_apart=True,
+            waits=self.rows.waits,
+            scope=scope,
+            sequence=scope,
+            row_period=shape[-1] if self.padded else None,
         )
 
     def element(self, logits: str) -> str | None:  # noqa: ARG002 - there is one column

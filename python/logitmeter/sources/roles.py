@@ -66,6 +66,7 @@ def resolve(
         "weight": parts["weight"],
         "sequence_id": parts["sequence_id"],
         "scope": facts.scope,
+        "row_period": facts.row_period,
         "by": list(by),
         "keep": list(keep),
     }

@@ -69,7 +69,7 @@ def column_of(data: object, role: str, layout: Layout, name: str | None = None) 
         _check_shape((len(arrow),), role, name, _flat(layout))
         return arrow
     array = _numpy_column(data, role, name)
-    if role == "by":
+    if role in {"by", "sequence_id"}:
         array = _spread(array, layout)
     _check_shape(array.shape, role, name, layout)
     return pa.chunked_array([pa.array(array.ravel())])
@@ -128,7 +128,7 @@ def _of_objects(array: Array) -> Array:
 
 
 def _spread(array: Array, layout: Layout) -> Array:
-    """One group for each b of ``[B, T, V]``, given as ``[B]``, for all its rows."""
+    """One group or id for each b of ``[B, T, V]``, given as ``[B]``, for all its rows."""
     shape = layout.shape or ()
     if len(shape) == 2 and array.shape == shape[:1]:  # noqa: PLR2004 - [B, T]
         return np.repeat(array, shape[1]).reshape(shape)
