@@ -93,7 +93,7 @@ def stream(table: pa.Table, cuts: Sequence[int]) -> pa.RecordBatchReader:
 
 
 def dice(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311 - cuts, not secrets
+    return random.Random(seed)
 
 
 def cut_every(size: int, length: int) -> list[int]:
@@ -222,8 +222,9 @@ def check_report(c: Case, want: Counted, summary: Any) -> None:
 
 def check_tokens(c: Case, want: Counted, cuts: Sequence[int]) -> None:
     got = tokens(c, cuts)
+    scored = [t for t in want.tokens if not t.invalid or c["nonfinite"] != "omit"]
     assert [(t["position"], t["row"], t["hidden"]) for t in got] == [
-        (t.position, t.row, t.hidden) for t in want.tokens
+        (t.position, t.row, t.hidden) for t in scored
     ]
     assert all(t["labels"] == c["labels"][t["position"]] for t in got)
     every = tokens(c, cuts, "all")
