@@ -161,7 +161,7 @@ impl Reader {
         self.fill()?;
         let (Some(batch), Some(at)) = (&self.batch, self.places.logits) else { return Ok((0, None)) };
         let logits = LogitColumn::new(self.schema.field(at), batch.column(at), self.layout.element)?;
-        Ok((logits.columns(), Some(logits.element())))
+        Ok((logits.columns().unwrap_or(0), Some(logits.element())))
     }
 
     /// The next piece; groups are numbered in `groups`.

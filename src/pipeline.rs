@@ -159,9 +159,12 @@ impl<'a> Pipeline<'a> {
         let start = self.carry.selector.position();
         self.carry.selector.set_row_period(self.reader.row_period());
         // A piece of null lists alone says nothing of their length.
-        let columns = input.logits.as_ref().map(LogitColumn::columns).filter(|&columns| columns > 0);
-        let columns = columns.unwrap_or(self.carry.columns);
-        let vocab = self.carry.vocab(columns, self.settings)?;
+        let columns = input.logits.as_ref().map_or(Some(self.carry.columns), LogitColumn::columns);
+        let columns = columns.or(Some(self.carry.columns).filter(|&known| known > 0));
+        let vocab = match columns {
+            Some(columns) => self.carry.vocab(columns, self.settings)?,
+            None => Arc::new(Vocab::unknown()),
+        };
         let selected = self.carry.selector.push(&input.piece, &vocab);
         let mut scored = Scored {
             counts: self.carry.selector.take_counts(),
@@ -181,7 +184,7 @@ impl<'a> Pipeline<'a> {
     fn seen(&self, input: &Input) -> Seen {
         Seen {
             elements: input.logits.iter().map(LogitColumn::element).collect(),
-            columns: input.logits.as_ref().map(|logits| logits.columns() as u64),
+            columns: input.logits.as_ref().and_then(LogitColumn::columns).map(|columns| columns as u64),
             mask: self.reader.has_mask(),
             weight: self.reader.has_weight(),
             unknown_sequences: false,
@@ -245,6 +248,11 @@ impl<'a> Pipeline<'a> {
     fn conclude(&mut self, selected: Selected, scores: Vec<RowScore>, scored: &mut Scored) {
         let horizon = self.carry.selector.horizon();
         deliver(scored, selected, scores, &mut self.carry.selector, self.settings);
+        if let Some(failure) = self.carry.selector.failure() {
+            // Of this piece only what lies before the error.
+            let start = self.carry.selector.position() as i64 - scored.counts.rows as i64;
+            scored.counts.rows = (failure.place.0 - start).clamp(0, scored.counts.rows as i64) as u64;
+        }
         settle(scored, &self.carry.selector, horizon);
     }
 }

@@ -28,5 +28,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(log_softmax::log_softmax_into, module)?)?;
     module.add_function(wrap_pyfunction!(log_softmax::top_k, module)?)?;
     module.add_function(wrap_pyfunction!(environment::environment, module)?)?;
+    let join = wrap_pyfunction!(reading::join_readers, module)?;
+    module.py().import("atexit")?.call_method1("register", (join,))?;
     environment::warn_of_a_debug_build(module.py())
 }

@@ -114,6 +114,12 @@ impl Vocab {
         Ok(Self { size, mask: mask.flatten() })
     }
 
+    /// The vocabulary where nothing says how long rows are, since all of them are null.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { size: u32::MAX as usize, mask: None }
+    }
+
     /// Columns that are looked at: labels must be below it.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -183,7 +189,8 @@ impl Mask {
         }
         let allowed = &allowed[..size];
         if !allowed.contains(&true) {
-            return Err(Error::new(ErrorKind::Settings, "vocab_mask allows no entry at all"));
+            return Err(Error::new(ErrorKind::Settings, "vocab_mask allows no entry at all")
+                .wanted("at least one true entry", "none"));
         }
         if !allowed.contains(&false) {
             return Ok(None);

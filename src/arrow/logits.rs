@@ -14,7 +14,8 @@ use arrow_schema::{DataType, Field};
 #[derive(Debug, Clone)]
 pub struct LogitColumn {
     element: Element,
-    columns: usize,
+    /// Unknown where every row is null.
+    columns: Option<usize>,
     rows: usize,
     bytes: Buffer,
     starts: OwnedStarts,
@@ -70,9 +71,9 @@ impl LogitColumn {
         self.element
     }
 
-    /// Logits a row.
+    /// Logits a row; `None` where every row is a null list, which says nothing of its length.
     #[must_use]
-    pub fn columns(&self) -> usize {
+    pub fn columns(&self) -> Option<usize> {
         self.columns
     }
 
@@ -85,7 +86,7 @@ impl LogitColumn {
     /// Bytes of one row.
     #[must_use]
     pub fn row_bytes(&self) -> usize {
-        self.columns * self.element.size()
+        self.columns.unwrap_or(0) * self.element.size()
     }
 
     /// The first `vocab.size()` logits of a row; `None` where the row, or a logit that is looked
@@ -102,7 +103,7 @@ impl LogitColumn {
         };
         if let Some(nulls) = &self.nulls {
             let start = match &self.starts {
-                OwnedStarts::Even => index * self.columns,
+                OwnedStarts::Even => index * self.columns?,
                 OwnedStarts::I32(offsets) => usize::try_from(offsets[index]).ok()?,
                 OwnedStarts::I64(offsets) => usize::try_from(offsets[index]).ok()?,
             };
@@ -110,13 +111,13 @@ impl LogitColumn {
                 return None;
             }
         }
-        LogitRows::new(self.element, &self.bytes, self.columns, starts).row(index, vocab.size())
+        LogitRows::new(self.element, &self.bytes, self.columns?, starts).row(index, vocab.size())
     }
 
     fn even(array: &ArrayRef, flat: Flat, columns: usize) -> Self {
         Self {
             element: flat.element,
-            columns,
+            columns: Some(columns),
             rows: array.len(),
             bytes: flat.bytes,
             starts: OwnedStarts::Even,
@@ -135,9 +136,9 @@ impl LogitColumn {
     ) -> Result<Self> {
         // First, so that lists of lists are named as such.
         let flat = Flat::new(name, inner, list.values(), stated)?;
-        let lengths = (0..list.len()).filter(|&i| list.is_valid(i)).map(|i| list.value_length(i).as_usize());
+        let lengths = (0..list.len()).map(|i| (i, list.value_length(i).as_usize()));
         let mut columns = None;
-        for (row, length) in lengths.enumerate() {
+        for (row, length) in lengths.filter(|(row, _)| list.is_valid(*row)) {
             let first = *columns.get_or_insert(length);
             if length != first {
                 let message = format!(
@@ -149,7 +150,7 @@ impl LogitColumn {
         }
         Ok(Self {
             element: flat.element,
-            columns: columns.unwrap_or(0),
+            columns,
             rows: list.len(),
             bytes: flat.bytes,
             starts: starts(list.offsets().clone()),
@@ -167,7 +168,8 @@ impl LogitColumn {
                 "column {name:?} has rows of {width} bytes, which is no whole number of {element} ({} bytes each)",
                 element.size()
             );
-            return Err(Error::new(ErrorKind::Shape, message));
+            return Err(Error::new(ErrorKind::Shape, message)
+                .wanted(format!("a multiple of {} bytes", element.size()), width.to_string()));
         }
         let bytes = array.as_fixed_size_binary().values().clone();
         Ok(Self::even(array, Flat { element, bytes, nulls: None }, width / element.size()))
@@ -197,7 +199,8 @@ impl Flat {
                      one row a position is expected",
                     values.data_type()
                 );
-                return Err(Error::new(ErrorKind::Shape, message));
+                return Err(Error::new(ErrorKind::Shape, message)
+                    .wanted("one row a position", values.data_type().to_string()));
             }
             _ => {
                 return Err(wrong_type(

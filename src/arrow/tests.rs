@@ -56,8 +56,9 @@ fn with_labels(logits: ArrayRef, layout: Layout) -> Result<Input> {
 
 fn values(input: &Input) -> Vec<Option<Vec<f64>>> {
     let logits = input.logits.as_ref().unwrap();
-    let vocab = Vocab::new(logits.columns(), None, None).unwrap();
-    let widen = |row: &[u8]| (0..logits.columns()).filter_map(|i| logits.element().get(row, i)).collect();
+    let columns = logits.columns().unwrap();
+    let vocab = Vocab::new(columns, None, None).unwrap();
+    let widen = |row: &[u8]| (0..columns).filter_map(|i| logits.element().get(row, i)).collect();
     (0..logits.rows()).map(|row| logits.row(row, &vocab).map(widen)).collect()
 }
 

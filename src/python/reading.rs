@@ -11,8 +11,10 @@ use arrow_schema::{ArrowError, SchemaRef};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3_arrow::PyRecordBatchReader;
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 type Stream = Box<dyn RecordBatchReader + Send>;
 
@@ -97,26 +99,35 @@ fn columns(given: &Bound<'_, PyDict>) -> PyResult<Columns> {
 
 /// A stream read on a thread of its own, one batch ahead, so that reading and scoring overlap.
 ///
-/// The thread is let go of, not waited for: it ends when it cannot hand over its batch.
+/// The thread ends when it cannot hand over its batch. One that is slow to end is not waited for,
+/// so that Ctrl-C is answered at once, but it may still hold Python's objects: before the
+/// interpreter is gone, [`join_readers`] waits for it.
 struct ReadAhead {
     schema: SchemaRef,
-    batches: Receiver<Result<RecordBatch, ArrowError>>,
+    batches: Option<Receiver<Result<RecordBatch, ArrowError>>>,
+    thread: Option<JoinHandle<()>>,
     stop: Stop,
 }
+
+/// Threads that were slow to end.
+static SLOW: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+/// How long a call waits for its reader, and the interpreter's exit for all that are left.
+const PATIENCE: Duration = Duration::from_millis(50);
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
 
 impl ReadAhead {
     fn new(stream: Stream, stop: Stop) -> PyResult<Self> {
         let schema = stream.schema();
         // No room: the thread holds the one batch that is ahead.
         let (sender, batches) = sync_channel(0);
-        std::thread::Builder::new().name("logitmeter-read".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("logitmeter-read".to_owned()).spawn(move || {
             for batch in stream {
                 if sender.send(batch).is_err() {
                     return;
                 }
             }
         })?;
-        Ok(Self { schema, batches, stop })
+        Ok(Self { schema, batches: Some(batches), thread: Some(thread), stop })
     }
 }
 
@@ -124,8 +135,9 @@ impl Iterator for ReadAhead {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let batches = self.batches.as_ref()?;
         loop {
-            match self.batches.recv_timeout(Duration::from_millis(50)) {
+            match batches.recv_timeout(Duration::from_millis(50)) {
                 Ok(batch) => return Some(batch),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => {
@@ -142,4 +154,39 @@ impl RecordBatchReader for ReadAhead {
     fn schema(&self) -> SchemaRef {
         SchemaRef::clone(&self.schema)
     }
+}
+
+impl Drop for ReadAhead {
+    fn drop(&mut self) {
+        // Without a receiver the thread cannot send.
+        self.batches = None;
+        let Some(thread) = self.thread.take() else { return };
+        if !ended(&[&thread], PATIENCE) {
+            if let Ok(mut slow) = SLOW.lock() {
+                slow.retain(|thread| !thread.is_finished());
+                slow.push(thread);
+            }
+        }
+    }
+}
+
+/// Waits, with the interpreter let go of, until the threads have ended or the time is up.
+fn ended(threads: &[&JoinHandle<()>], patience: Duration) -> bool {
+    let start = Instant::now();
+    let done = || threads.iter().all(|thread| thread.is_finished());
+    Python::attach(|py| {
+        py.detach(|| {
+            while !done() && start.elapsed() < patience {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            done()
+        })
+    })
+}
+
+/// Runs when the interpreter exits.
+#[pyfunction]
+pub(super) fn join_readers() {
+    let slow = SLOW.lock().map(|mut slow| std::mem::take(&mut *slow)).unwrap_or_default();
+    ended(&slow.iter().collect::<Vec<_>>(), LAST_PATIENCE);
 }

@@ -79,7 +79,8 @@ impl Selector {
             "the group changes at position {position}, within the run that begins at {first}: \
              a run belongs to one group"
         );
-        self.fail(position as i64, Check::Group, Error::new(ErrorKind::Label, message));
+        let error = Error::new(ErrorKind::Label, message).wanted("one group a run", "another group");
+        self.fail(position as i64, Check::Group, error);
     }
 
     pub(super) fn fail_label(&mut self, position: u64, label: Label, vocab: &Vocab) {

@@ -25,11 +25,13 @@ pub struct RowReader {
     /// A row without a distribution is an error; otherwise it becomes NaN.
     raise: bool,
     start: u64,
+    columns: Option<usize>,
 }
 
 /// A piece of rows and which of them are wanted.
 struct Piece {
     logits: LogitColumn,
+    columns: usize,
     vocab: Vocab,
     wanted: Vec<bool>,
     start: u64,
@@ -67,7 +69,7 @@ impl RowReader {
         mask: Option<Arc<[bool]>>,
         raise: bool,
     ) -> Self {
-        Self { reader, scorer, valid, mask, raise, start: 0 }
+        Self { reader, scorer, valid, mask, raise, start: 0, columns: None }
     }
 
     /// The length of rows, 0 if there are none, and whether they are float64.
@@ -91,8 +93,17 @@ impl RowReader {
             None => vec![true; logits.rows()],
             Some(marks) => wanted(marks, start)?,
         };
-        let vocab = Vocab::new(logits.columns(), self.valid, self.mask.as_deref())?;
-        Ok(Some(Piece { logits, vocab, wanted, start }))
+        // A piece of null lists alone says nothing of their length.
+        let columns = logits.columns().or(self.columns).unwrap_or(0);
+        if self.columns.is_some_and(|before| before != columns) {
+            let message = format!("rows of {columns} logits follow rows of another length");
+            return Err(
+                Error::new(ErrorKind::Shape, message).wanted("one vocabulary an input", columns.to_string())
+            );
+        }
+        self.columns = Some(columns);
+        let vocab = Vocab::new(columns, self.valid, self.mask.as_deref())?;
+        Ok(Some(Piece { logits, columns, vocab, wanted, start }))
     }
 
     /// Log-softmax of the next piece into rows of `out`, which begin where the last piece ended;
@@ -102,7 +113,7 @@ impl RowReader {
     /// Errors of the stream, of its rows and of the control; `out` of another size.
     pub fn log_softmax_into<T: Number>(&mut self, out: &mut [T], control: &mut dyn Control) -> Result<bool> {
         let Some(piece) = self.next()? else { return Ok(false) };
-        let columns = piece.logits.columns();
+        let columns = piece.columns;
         let from = piece.start as usize * columns;
         let into = out.get_mut(from..from + piece.logits.rows() * columns);
         let into =
@@ -128,7 +139,7 @@ impl RowReader {
         control: &mut dyn Control,
     ) -> Result<Option<RecordBatch>> {
         let Some(piece) = self.next()? else { return Ok(None) };
-        let columns = piece.logits.columns();
+        let columns = piece.columns;
         let mut out = vec![<T::Native as Number>::NAN; piece.logits.rows() * columns];
         self.softmax(&piece, &mut out, control)?;
         let list = list::<T>(out, columns, &piece.wanted)?;
@@ -137,7 +148,7 @@ impl RowReader {
 
     fn softmax<T: Number>(&mut self, piece: &Piece, out: &mut [T], control: &mut dyn Control) -> Result<()> {
         let kernel = self.scorer.kernel_of(piece.logits.element(), &piece.vocab);
-        let (columns, rows) = (piece.logits.columns(), piece.chunk());
+        let (columns, rows) = (piece.columns, piece.chunk());
         let failures = Failures::new(self.raise, piece.start);
         let items = out.chunks_mut(rows * columns).enumerate();
         self.scorer.threads.for_each(items, piece.wanted.len() <= rows, control, |(chunk, out)| {
