@@ -258,7 +258,7 @@ def test_proportions() -> None:
     """The random cases hold enough of everything."""
     found: Counter[str] = Counter()
     for seed in range(4000):
-        result = count(**random_case(Random(seed)))  # noqa: S311  # no secret
+        result = count(**random_case(Random(seed)))  # no secret
         found[result.kind if isinstance(result, Failure) else "counted"] += 1
     assert 0.4 < found["counted"] / 4000 < 0.7
     for kind in ("mask", "id", "group", "label", "weight", "short", "nonfinite"):

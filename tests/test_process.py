@@ -75,14 +75,8 @@ except KeyboardInterrupt:
 """
 
 
-AT_EXIT = pytest.mark.xfail(
-    reason="core: the thread that reads ahead takes the GIL of an interpreter that ends: abort",
-    strict=False,
-)
-
-
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", [*list(LONG_CALLS)[:-1], pytest.param(WAITS, marks=AT_EXIT)])
+@pytest.mark.parametrize("name", list(LONG_CALLS))
 def test_ctrl_c_ends_a_long_call(name: str, threads: int) -> None:
     setup, call = LONG_CALLS[name]
     code = setup + INTERRUPTED.replace("{call}", call.format(threads))
@@ -107,7 +101,6 @@ def test_an_interrupted_meter_is_as_it_was() -> None:
     run(code)
 
 
-@AT_EXIT
 def test_an_error_ends_a_program_but_does_not_abort_it() -> None:
     code = """
         reader = pa.RecordBatchReader.from_batches(table.schema, batches(0.003))

@@ -398,7 +398,7 @@ def test_flipped_bytes_are_an_error_or_other_values_but_never_a_crash(
     notes = pa.array([None if i % 3 else "x" * i for i in range(40)])
     path = dump(tmp_path / "x.arrow", kind=kind, rows=40, task=notes)
     whole = bytearray(path.read_bytes())
-    flips = random.Random(seed)  # noqa: S311 - not for secrets
+    flips = random.Random(seed)
     for _ in range(3):
         whole[flips.randrange(len(whole))] ^= 1 << flips.randrange(8)
     path.write_bytes(whole)

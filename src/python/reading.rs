@@ -161,11 +161,12 @@ impl Drop for ReadAhead {
         // Without a receiver the thread cannot send.
         self.batches = None;
         let Some(thread) = self.thread.take() else { return };
-        if !ended(&[&thread], PATIENCE) {
-            if let Ok(mut slow) = SLOW.lock() {
-                slow.retain(|thread| !thread.is_finished());
-                slow.push(thread);
-            }
+        if ended(&[&thread], PATIENCE) {
+            return;
+        }
+        if let Ok(mut slow) = SLOW.lock() {
+            slow.retain(|thread| !thread.is_finished());
+            slow.push(thread);
         }
     }
 }
