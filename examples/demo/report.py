@@ -96,8 +96,8 @@ def story(parts: Parts) -> str:
         {"easier" if lower else "harder"} to predict (loss {hidden.loss:.4f}, {hidden.accuracy:.1%}
         correct). Here a reply has {length:.0f} tokens on average. Behind a reply of one token they
         are two of the three that count: where the model is sure of them, the dashboard shows a
-        third of the loss, and never less than two thirds correct. logitmeter's trailing=2 gives all three
-        figures from one read."""
+        third of the loss, and never less than two thirds correct. logitmeter's trailing=2 gives all
+        three figures from one read."""
     )
 
 
