@@ -1,5 +1,9 @@
 # Sourced by the scripts whose test needs an emulator or a peer from Debian.
 
+# What a script ends with where it cannot test at all, which is neither passed nor failed: the
+# packages cannot be had here, or the emulator did not come to an end.
+not_run=75
+
 # debian_or_die WHAT PACKAGE...: ends the script unless packages can be installed here.
 debian_or_die() {
     local what=$1
@@ -7,7 +11,7 @@ debian_or_die() {
     if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
         echo "$what: needs what Debian has as: $*" >&2
         echo "$what: they are installed where this runs as root on Debian; here they must be there" >&2
-        exit 1
+        exit "$not_run"
     fi
 }
 
@@ -30,6 +34,5 @@ quietly() {
 
 debian_install() {
     export DEBIAN_FRONTEND=noninteractive
-    quietly apt-get update
-    quietly apt-get install -y --no-install-recommends "$@"
+    quietly apt-get update && quietly apt-get install -y --no-install-recommends "$@" || exit "$not_run"
 }

@@ -49,7 +49,7 @@ if ! ready; then
     fi
     debian_or_die avx512 "${packages[@]}" "${unpacked[@]}"
     debian_install "${packages[@]}"
-    download
+    download || exit "$not_run"
 fi
 
 # ---- the system: an initial RAM disk with the test binary, its libraries and a shell -------------
@@ -121,4 +121,8 @@ TERM=xterm timeout --foreground "$limit" script -qec "bochs -q -f '$place/bochsr
     < /dev/null > "$place/terminal.txt" 2>&1 || true
 
 tr -d '\r' < "$serial" | sed -n '/^running /,/^avx512: /p'
+if ! grep -q '^avx512: exit status' "$serial"; then
+    echo "avx512: NOT RUN: the emulated machine came to no end within $limit s (see $place)" >&2
+    exit "$not_run"
+fi
 grep -q '^avx512: exit status 0' "$serial" || { echo "avx512: FAILED (see $place)" >&2; exit 1; }

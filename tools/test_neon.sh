@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# test_neon.sh [--if-ready] [cargo test arguments]: the core's tests, compiled for aarch64 and run
+# test_neon.sh [--if-ready | --install] [cargo test arguments]: the core's tests, compiled for aarch64 and run
 # under qemu-user, so that the NEON tier is executed and not only compiled.
 #
 # Needs a Rust compiler with the aarch64 library, a cross linker, qemu-aarch64 and an aarch64 libc.
 # What is missing is installed where this runs as root on Debian; elsewhere the message says what.
-# With --if-ready nothing is installed, and a machine without them says so and goes on.
+# With --if-ready nothing is installed, and a machine without them says so and goes on; --install
+# does no more than install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/debian.sh
@@ -45,6 +46,10 @@ if ! ready; then
     dpkg --add-architecture arm64
     debian_install "${packages[@]}"
     ready || { echo "neon: installed ${packages[*]}, and something is still missing" >&2; exit 1; }
+fi
+
+if [ "${1:-}" = --install ]; then
+    exit 0
 fi
 
 # qemu's root is / and not the cross toolchain's folder, under which threads hang at their start.
