@@ -213,12 +213,14 @@ impl<'a> Pipeline<'a> {
             .collect();
         let fresh = scorer.score(logits, vocab, &jobs, control)?;
         let carried = self.carry.row.as_ref().map(|row| (row, &*scorer));
-        let carried = |label| carried.as_ref().map(|(row, scorer)| row.score(scorer, vocab, label));
         let mut used = 0;
         let mut take = |row, label| {
             let here = &fresh[used..];
             used += usize::from(matches!(row, RowAt::Here(_)));
-            score_of(row, &selected.held, here, carried(label))
+            // Scored only if it is asked for: one position a piece.
+            let carried = carried.filter(|_| row == RowAt::Carried);
+            let carried = carried.map(|(row, scorer)| row.score(scorer, vocab, label));
+            score_of(row, &selected.held, here, carried)
         };
         let scores: Vec<RowScore> = selected.picks.iter().map(|p| take(p.row, p.label)).collect();
         for advance in &selected.advance {
