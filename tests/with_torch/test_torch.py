@@ -56,10 +56,11 @@ def test_a_tensor_that_needs_a_gradient_is_detached(logits: Any, labels: Any) ->
     assert parameter.requires_grad
 
 
-@pytest.mark.parametrize("cut", [np.s_[:, ::2], np.s_[:, :, ::2], np.s_[:, 1:], np.s_[1:]])
+@pytest.mark.parametrize("cut", [np.s_[:, ::2], np.s_[:, :, ::2], np.s_[:, 1:], np.s_[1:, :]])
 def test_every_layout_gives_the_same(logits: Any, labels: Any, cut: Any) -> None:
     view = logits.to(torch.bfloat16)[cut]
-    assert lm.evaluate(view, labels[cut[:2]]) == lm.evaluate(view.contiguous(), labels[cut[:2]])
+    targets = labels[cut[:2]] % view.shape[-1]
+    assert lm.evaluate(view, targets) == lm.evaluate(view.contiguous(), targets)
 
 
 def test_all_data_may_be_tensors(logits: Any, labels: Any) -> None:
