@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/debian.sh
 
-limit=900
+limit=1500
 packages=(bochs bochs-term bochsbios vgabios xorriso)
 # Unpacked below $place and not installed: a kernel, its boot loader, and a shell.
 unpacked=(linux-image-cloud-amd64 isolinux syslinux-common busybox-static)
