@@ -21,14 +21,14 @@ ready() {
         && [ -e /usr/share/bochs/BIOS-bochs-latest ] && [ -e "$place/unpacked/done" ]
 }
 
+# Each step asks for the one before: `set -e` is off in what is called with `||` behind it.
 download() {
-    local package kernel
-    rm -rf "$place" && mkdir -p "$place/unpacked"
+    local kernel package
+    rm -rf "$place" && mkdir -p "$place/unpacked" || return
     kernel=$(apt-cache depends "${unpacked[0]}" | sed -n 's/.*Depends: \(linux-image-.*\)/\1/p' | head -n 1)
-    (cd "$place" && quietly apt-get download "$kernel" "${unpacked[@]:1}")
+    (cd "$place" && quietly apt-get download "$kernel" "${unpacked[@]:1}") || return
     for package in "$place"/*.deb; do
-        dpkg-deb --extract "$package" "$place/unpacked"
-        rm "$package"
+        dpkg-deb --extract "$package" "$place/unpacked" && rm "$package" || return
     done
     touch "$place/unpacked/done"
 }
