@@ -1,4 +1,4 @@
-"""Batch LLM metrics over huge logit arrays: exact, streaming, at the speed of memory.
+"""Batch LLM metrics over huge logit arrays: exact, streaming, fast.
 
 Everything is loaded at first use, so that ``import logitmeter`` loads nothing but itself.
 """
