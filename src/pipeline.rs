@@ -327,14 +327,11 @@ fn settle(scored: &mut Scored, selector: &Selector, horizon: i64) {
 
 fn nonfinite(position: u64, flags: Flags, rows: RowNumbers) -> Failure {
     let row = rows.of(position as i64);
-    let (what, hint) = if flags.has(Flags::MISSING) {
-        ("null", "nulls are never scored; leave the row out of the mask")
-    } else if flags.has(Flags::NAN) {
-        ("NaN", "nonfinite=\"omit\" leaves such rows out")
-    } else if flags.has(Flags::POSINF) {
-        ("+inf", "nonfinite=\"omit\" leaves such rows out")
+    let what = flags.fault();
+    let hint = if flags.has(Flags::MISSING) {
+        "nulls are never scored; leave the row out of the mask"
     } else {
-        ("-inf in every allowed entry", "nonfinite=\"omit\" leaves such rows out")
+        "nonfinite=\"omit\" leaves such rows out"
     };
     let message =
         format!("row {row} of the logits holds {what}, and the label at position {position} counts; {hint}");

@@ -80,6 +80,20 @@ impl Flags {
         self.0 & other.0 != 0
     }
 
+    /// What an invalid row holds, in the words of errors.
+    #[must_use]
+    pub const fn fault(self) -> &'static str {
+        if self.has(Self::MISSING) {
+            "null"
+        } else if self.has(Self::NAN) {
+            "NaN"
+        } else if self.has(Self::POSINF) {
+            "+inf"
+        } else {
+            "-inf in every allowed entry"
+        }
+    }
+
     /// Whether the row has no distribution at all.
     #[must_use]
     pub const fn invalid(self) -> bool {

@@ -266,15 +266,7 @@ impl Failures {
     fn first(self) -> Result<()> {
         let Some((row, flags)) = self.first.into_inner().ok().flatten() else { return Ok(()) };
         let row = self.start as i64 + i64::from(row);
-        let what = if flags.has(Flags::MISSING) {
-            "null"
-        } else if flags.has(Flags::NAN) {
-            "NaN"
-        } else if flags.has(Flags::POSINF) {
-            "+inf"
-        } else {
-            "-inf in every allowed entry"
-        };
+        let what = flags.fault();
         let message =
             format!("row {row} of the logits holds {what}; nonfinite=\"propagate\" turns such rows into nan");
         Err(Error::new(ErrorKind::NonFinite, message)

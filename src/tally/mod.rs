@@ -14,7 +14,7 @@ mod tests;
 
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Flags, NUMERIC_VERSION, RowScore};
+use crate::kernel::{Flags, RowScore};
 use crate::key::{GroupKey, GroupTable};
 use crate::selection::Counts;
 use crate::settings::{NonFinite, Settings};
@@ -147,12 +147,6 @@ impl Tally {
         loss / weight
     }
 
-    /// What was seen of the input.
-    #[must_use]
-    pub fn seen(&self) -> &Seen {
-        &self.seen
-    }
-
     /// Notes the shape of an input.
     ///
     /// # Errors
@@ -242,12 +236,6 @@ impl Tally {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.counts == Counts::default() && self.seen == Seen::default()
-    }
-
-    /// The version of the numbers.
-    #[must_use]
-    pub fn numeric_version(&self) -> u32 {
-        NUMERIC_VERSION
     }
 }
 
