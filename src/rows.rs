@@ -5,10 +5,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Columns of one block: the unit of summation, of masks and of the rank's second look.
 pub const BLOCK: usize = 512;
-/// Lanes of the f32 paths, so words of a mask hold 16 columns.
-pub(crate) const LANES: usize = 16;
-/// Mask words of one block.
-pub(crate) const WORDS: usize = BLOCK / LANES;
+/// Columns of one group: a word of a mask, and what is copied where some of them take no part.
+pub(crate) const GROUP: usize = 64;
 
 /// Rows of logits in memory that someone else owns: `[rows, columns]` of one element type.
 #[derive(Clone, Copy)]
@@ -66,10 +64,10 @@ pub struct Vocab {
     mask: Option<Mask>,
 }
 
-/// 16 columns a word, and what each block of 512 holds.
+/// A word for each group of 64 columns, and what each block of 512 holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mask {
-    words: Vec<u16>,
+    groups: Vec<u64>,
     blocks: Vec<BlockKind>,
 }
 
@@ -80,8 +78,8 @@ pub(crate) enum BlockKind {
     Full,
     /// None is: the block is skipped and not read.
     Empty,
-    /// Some are.
-    Mixed,
+    /// Some are; one bit for each group that lacks a column.
+    Mixed(u8),
 }
 
 impl Vocab {
@@ -130,7 +128,7 @@ impl Vocab {
     #[inline]
     #[must_use]
     pub fn allows(&self, id: usize) -> bool {
-        id < self.size && self.mask.as_ref().is_none_or(|m| m.words[id / LANES] >> (id % LANES) & 1 == 1)
+        id < self.size && self.mask.as_ref().is_none_or(|m| m.groups[id / GROUP] >> (id % GROUP) & 1 == 1)
     }
 
     /// How many entries have a probability.
@@ -151,30 +149,11 @@ impl Vocab {
         self.mask.as_ref().map_or(BlockKind::Full, |m| m.blocks[index])
     }
 
-    /// The mask words of block `index`, absent columns cleared.
-    pub(crate) fn words(&self, index: usize) -> [u16; WORDS] {
-        let mut words = [0; WORDS];
-        let columns = (self.size - index * BLOCK).min(BLOCK);
-        match &self.mask {
-            Some(mask) => {
-                let from = &mask.words[index * WORDS..];
-                for (word, &source) in words.iter_mut().zip(from) {
-                    *word = source;
-                }
-            }
-            None => {
-                for (i, word) in words.iter_mut().enumerate() {
-                    *word = low_bits(columns.saturating_sub(i * LANES));
-                }
-            }
-        }
-        words
+    /// The allowed columns of a group, one bit each.
+    #[inline]
+    pub(crate) fn group(&self, index: usize) -> u64 {
+        self.mask.as_ref().map_or(u64::MAX, |m| m.groups[index])
     }
-}
-
-/// A word whose first `count` bits are set.
-const fn low_bits(count: usize) -> u16 {
-    if count >= LANES { u16::MAX } else { (1 << count) - 1 }
 }
 
 impl Mask {
@@ -196,9 +175,9 @@ impl Mask {
             return Ok(None);
         }
         let word =
-            |chunk: &[bool]| chunk.iter().enumerate().fold(0, |word, (i, &bit)| word | u16::from(bit) << i);
+            |group: &[bool]| group.iter().enumerate().fold(0, |word, (i, &bit)| word | u64::from(bit) << i);
         Ok(Some(Self {
-            words: allowed.chunks(LANES).map(word).collect(),
+            groups: allowed.chunks(GROUP).map(word).collect(),
             blocks: allowed.chunks(BLOCK).map(BlockKind::of).collect(),
         }))
     }
@@ -206,10 +185,13 @@ impl Mask {
 
 impl BlockKind {
     fn of(allowed: &[bool]) -> Self {
-        match (allowed.contains(&true), allowed.contains(&false)) {
-            (true, false) => Self::Full,
-            (true, true) => Self::Mixed,
-            (false, _) => Self::Empty,
+        if !allowed.contains(&true) {
+            return Self::Empty;
+        }
+        let lacking = |(i, group): (usize, &[bool])| u8::from(group.contains(&false)) << i;
+        match allowed.chunks(GROUP).enumerate().map(lacking).fold(0, |groups, bit| groups | bit) {
+            0 => Self::Full,
+            groups => Self::Mixed(groups),
         }
     }
 }
@@ -232,15 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn words_follow_the_mask_and_the_tail() -> Result<()> {
-        let plain = Vocab::new(530, None, None)?;
-        assert_eq!(plain.words(1)[..3], [u16::MAX, 3, 0]);
+    fn groups_follow_the_mask() -> Result<()> {
         let mut allowed = vec![true; 530];
         allowed[..512].fill(false);
         allowed[513] = false;
         let masked = Vocab::new(530, Some(520), Some(&allowed))?;
-        assert_eq!((masked.block(0), masked.block(1)), (BlockKind::Empty, BlockKind::Mixed));
-        assert_eq!(masked.words(1)[..2], [0xfd, 0]);
+        assert_eq!((masked.block(0), masked.block(1)), (BlockKind::Empty, BlockKind::Mixed(1)));
+        assert_eq!(masked.group(8), 0xfd);
         assert!(masked.allows(512) && !masked.allows(513) && !masked.allows(520));
         Ok(())
     }

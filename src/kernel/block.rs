@@ -1,177 +1,211 @@
-//! One block of 512 columns: loading it with its masks, and the hot loop over it.
+//! A block of 512 columns: where its groups lie, and the hot loop over them.
 
-use super::exp::{C2_F32, C3_F32, LN2_F32, LN2_LO_F32, LOG2E_F32, MAGIC_F32};
-use super::lanes::{Lanes, Stored};
-use crate::rows::{LANES, WORDS};
+use super::lanes::{Float, Lanes, Stored};
+use super::path::{MAX_LANES, Path};
+use crate::rows::{BLOCK, BlockKind, GROUP, Vocab};
 
 /// How far ahead of the reads cache lines are asked for; 6 to 64 KB measured alike.
 const PREFETCH: usize = 12 << 10;
 
-/// The columns of one block and which of them take part.
-pub(super) struct Block {
+/// A row of logits and the columns that take part: those that are there and allowed, less the label.
+pub(super) struct Columns<'a, E> {
     pub(super) at: *const u8,
-    /// Vectors of 16 columns, the last one perhaps partial.
-    pub(super) vectors: usize,
-    pub(super) masks: [u16; WORDS],
-    /// The last vector's columns, copied where the row ends within it.
-    pub(super) tail: [u8; 64],
-    /// Which vector that is.
-    pub(super) partial: usize,
+    pub(super) label: Option<usize>,
+    pub(super) vocab: &'a Vocab,
+    pub(super) kind: std::marker::PhantomData<E>,
 }
 
-/// Constants in lanes.
-#[derive(Clone, Copy)]
-pub(super) struct Constants<F> {
-    lo: F,
-    far: F,
-    log2e: F,
-    magic: F,
-    minus_ln2: F,
-    minus_ln2_lo: F,
-    one: F,
-    c2: F,
-    c3: F,
+/// Room for a block whose columns do not all take part.
+#[repr(C, align(64))]
+pub(super) struct Scratch([u8; BLOCK * 8]);
+
+/// A block as groups of 64 columns: in the row or, where some take no part, copied with -inf there.
+/// So one hot loop serves every block.
+pub(super) struct Block {
+    row: *const u8,
+    copy: *const u8,
+    /// One bit a group: it lies in the copy.
+    copied: u8,
+    groups: usize,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        Self([0; BLOCK * 8])
+    }
 }
 
 impl Block {
-    /// Vector `i`, as stored.
+    /// Where group `index` lies.
     #[inline(always)]
-    pub(super) unsafe fn load_raw<L: Lanes, E: Stored>(&self, i: usize, stripe: usize) -> L::F {
-        let lane = stripe * L::WIDTH * E::SIZE;
-        // SAFETY: whole vectors lie in the row; the partial one was copied to a buffer of 64 bytes.
-        unsafe {
-            let at = if i == self.partial { self.tail.as_ptr() } else { self.at.add(i * LANES * E::SIZE) };
-            E::load::<L>(at.add(lane))
-        }
-    }
-
-    /// Vector `i`; columns that take no part are -inf.
-    #[inline(always)]
-    pub(super) unsafe fn load<L: Lanes, E: Stored>(&self, i: usize, stripe: usize) -> L::F {
-        // SAFETY: passed on.
-        unsafe { L::keep(self.load_raw::<L, E>(i, stripe), self.masks[i] >> (stripe * L::WIDTH)) }
-    }
-
-    /// The same for a vector that lies wholly in the row.
-    #[inline(always)]
-    unsafe fn load_whole<L: Lanes, E: Stored>(&self, i: usize, stripe: usize) -> L::F {
-        // SAFETY: passed on.
-        unsafe {
-            let at = self.at.add((i * LANES + stripe * L::WIDTH) * E::SIZE);
-            L::keep(E::load::<L>(at), self.masks[i] >> (stripe * L::WIDTH))
-        }
+    unsafe fn group<E: Stored>(&self, index: usize) -> *const u8 {
+        let base = if self.copied >> index & 1 == 1 { self.copy } else { self.row };
+        // SAFETY: each group lies in the row, or in the copy of the block.
+        unsafe { base.add(index * GROUP * E::SIZE) }
     }
 }
 
-impl<F: Copy> Constants<F> {
-    /// For the reference r = n0 ln 2 + far.
+impl<E: Stored> Columns<'_, E> {
+    pub(super) fn blocks(&self) -> usize {
+        self.vocab.size().div_ceil(BLOCK)
+    }
+
+    /// Block `index`; `None` if no column of it is allowed.
+    ///
+    /// # Safety
+    /// The row has the vocabulary's size, and the label lies below it.
     #[inline(always)]
-    pub(super) unsafe fn of<L: Lanes<F = F>>(n0: f32, far: f32) -> Self {
-        // x - r never goes below -125 ln 2, so that the exponent stays in range.
-        let lo = ((f64::from(n0) - 125.0) * std::f64::consts::LN_2) as f32;
-        // SAFETY: passed on.
+    pub(super) unsafe fn block(&self, index: usize, scratch: &mut Scratch) -> Option<Block> {
+        let columns = (self.vocab.size() - index * BLOCK).min(BLOCK);
+        let mut copied = match self.vocab.block(index) {
+            BlockKind::Full => 0,
+            BlockKind::Mixed(groups) => groups,
+            BlockKind::Empty => return None,
+        };
+        if !columns.is_multiple_of(GROUP) {
+            copied |= 1 << (columns / GROUP);
+        }
+        if let Some(y) = self.label.filter(|y| y / BLOCK == index) {
+            copied |= 1 << (y % BLOCK / GROUP);
+        }
+        let mut left = copied;
+        while left != 0 {
+            // SAFETY: passed on; a set bit is a group of this block.
+            unsafe { self.copy_group(index, left.trailing_zeros() as usize, scratch) };
+            left &= left - 1;
+        }
+        // SAFETY: the block starts inside the row.
+        let row = unsafe { self.at.add(index * BLOCK * E::SIZE) };
+        Some(Block { row, copy: scratch.0.as_ptr(), copied, groups: columns.div_ceil(GROUP) })
+    }
+
+    /// Copies a group; columns that take no part become -inf.
+    #[inline(always)]
+    unsafe fn copy_group(&self, block: usize, group: usize, scratch: &mut Scratch) {
+        let from = block * BLOCK + group * GROUP;
+        let there = (self.vocab.size() - from).min(GROUP);
+        let to: *mut E::Bits = scratch.0.as_mut_ptr().cast();
+        // SAFETY: the scratch has room for 512 of the widest elements and is aligned for them, so its
+        // part for this group is a slice; `there` columns are left in the row from `from` on.
         unsafe {
-            Self {
-                lo: L::splat(lo),
-                far: L::splat(far),
-                log2e: L::splat(LOG2E_F32),
-                magic: L::splat(MAGIC_F32 - n0),
-                minus_ln2: L::splat(-LN2_F32),
-                minus_ln2_lo: L::splat(-LN2_LO_F32),
-                one: L::splat(1.0),
-                c2: L::splat(C2_F32),
-                c3: L::splat(C3_F32),
+            let to = std::slice::from_raw_parts_mut(to.add(group * GROUP), GROUP);
+            to.fill(E::NEG_INFINITY);
+            let source = self.at.add(from * E::SIZE);
+            std::ptr::copy_nonoverlapping(source, to.as_mut_ptr().cast(), there * E::SIZE);
+            if let BlockKind::Mixed(_) = self.vocab.block(block) {
+                let allowed = self.vocab.group(from / GROUP);
+                for (column, slot) in to.iter_mut().enumerate() {
+                    *slot = if allowed >> column & 1 == 1 { *slot } else { E::NEG_INFINITY };
+                }
+            }
+            if let Some(y) = self.label.filter(|y| y / GROUP == from / GROUP) {
+                to[y % GROUP] = E::NEG_INFINITY;
             }
         }
     }
 
-    /// `sum + exp(x - r)`; r is 0 unless it is `MOVED`.
+    /// The maximum of the first 64 columns of the first block that is not empty.
+    ///
+    /// # Safety
+    /// As `block`, and the tier's features.
     #[inline(always)]
-    unsafe fn add_exp<L: Lanes<F = F>, const MOVED: bool>(&self, sum: F, x: F) -> F {
+    pub(super) unsafe fn first_max<P: Path>(&self, scratch: &mut Scratch) -> f64 {
+        let found = (0..self.blocks()).find(|&index| self.vocab.block(index) != BlockKind::Empty);
         // SAFETY: passed on.
         unsafe {
-            let x = if MOVED { L::sub(x, self.far) } else { x };
-            let x = L::max(self.lo, x);
-            let k = L::fma(x, self.log2e, self.magic);
-            let n = L::sub(k, self.magic);
-            let mut f = L::fma(n, self.minus_ln2, x);
-            if MOVED {
-                f = L::fma(n, self.minus_ln2_lo, f);
+            let Some(block) = self.block(found.unwrap_or(0), scratch) else { return f64::NEG_INFINITY };
+            let at = block.group::<E>(0);
+            let mut top = P::Lanes::splat(<P::Lanes as Lanes>::Scalar::NEG_INFINITY);
+            for stripe in 0..P::STRIPES {
+                for vector in 0..GROUP / P::LANES {
+                    top = P::Lanes::max(top, P::load::<E>(at, vector, stripe));
+                }
             }
-            let q = L::fma(f, self.c3, self.c2);
-            let q = L::fma(f, q, self.one);
-            let q = L::fma(f, q, self.one);
-            L::fma(L::scale(k), q, sum)
+            horizontal_max::<P::Lanes>(top)
         }
     }
 }
 
-/// A whole block: the hot loop. Each stripe runs over the 2 KB on its own, so that narrow tiers
-/// keep four accumulators and the constants in registers.
+/// Lane sums of `exp(x - r)`, and maxima. Each stripe runs over the block on its own, so that narrow
+/// tiers keep four accumulators and the constants in registers.
+///
+/// # Safety
+/// The tier's features.
 #[inline(always)]
-pub(super) unsafe fn full_block<L: Lanes, E: Stored, const MOVED: bool>(
-    at: *const u8,
-    constants: &Constants<L::F>,
-) -> ([f32; LANES], L::F) {
-    let mut lanes = [0.0; LANES];
-    // SAFETY: the block's 512 columns lie in the row; prefetched addresses need not be valid.
+pub(super) unsafe fn sum_block<P: Path, E: Stored, const MOVED: bool>(
+    block: &Block,
+    constants: &P::Constants,
+) -> ([<P::Lanes as Lanes>::Scalar; MAX_LANES], <P::Lanes as Lanes>::F) {
+    let mut lanes = [<P::Lanes as Lanes>::Scalar::NEG_INFINITY; MAX_LANES];
+    // SAFETY: groups are whole; prefetched addresses need not be valid.
     unsafe {
-        let mut top = L::splat(f32::NEG_INFINITY);
-        for stripe in 0..LANES / L::WIDTH {
-            let mut a = [L::splat(0.0); 4];
-            let mut max = [L::splat(f32::NEG_INFINITY); 2];
-            let at = at.add(stripe * L::WIDTH * E::SIZE);
-            for group in 0..WORDS / 4 {
-                let at = at.add(group * 4 * LANES * E::SIZE);
+        let mut top = P::Lanes::splat(<P::Lanes as Lanes>::Scalar::NEG_INFINITY);
+        for stripe in 0..P::STRIPES {
+            let mut a = [P::Lanes::splat(<P::Lanes as Lanes>::Scalar::narrow(0.0)); 4];
+            for index in 0..block.groups {
+                let at = block.group::<E>(index);
                 if stripe == 0 {
+                    let ahead = block.row.wrapping_add(PREFETCH + index * GROUP * E::SIZE);
                     for line in 0..E::SIZE {
-                        L::prefetch(at.wrapping_add(PREFETCH + line * 64));
+                        P::Lanes::prefetch(ahead.wrapping_add(line * 64));
                     }
                 }
-                for (i, sum) in a.iter_mut().enumerate() {
-                    let x = E::load::<L>(at.add(i * LANES * E::SIZE));
-                    max[i % 2] = L::max(max[i % 2], x);
-                    *sum = constants.add_exp::<L, MOVED>(*sum, x);
+                for vector in 0..GROUP / P::LANES {
+                    let x = P::load::<E>(at, vector, stripe);
+                    top = P::Lanes::settle(P::Lanes::max(top, x));
+                    a[vector % 4] = P::add_exp::<MOVED>(constants, a[vector % 4], x);
                 }
             }
-            let sum = L::add(L::add(a[0], a[1]), L::add(a[2], a[3]));
-            L::store(sum, &mut lanes[stripe * L::WIDTH..]);
-            top = L::max(top, L::max(max[0], max[1]));
+            let sum = P::Lanes::add(P::Lanes::add(a[0], a[1]), P::Lanes::add(a[2], a[3]));
+            P::Lanes::store(sum, &mut lanes[stripe * P::Lanes::WIDTH..]);
         }
+        P::order::<E>(&mut lanes);
         (lanes, top)
     }
 }
 
-/// A block of which some columns take no part. The same order of sums: vector i to a[i mod 4].
+/// How many columns of a block lie above x, and how many equal it.
+///
+/// # Safety
+/// The tier's features.
 #[inline(always)]
-pub(super) unsafe fn masked_block<L: Lanes, E: Stored, const MOVED: bool>(
-    block: &Block,
-    constants: &Constants<L::F>,
-) -> ([f32; LANES], L::F) {
-    let mut lanes = [0.0; LANES];
-    let groups = block.partial / 4;
-    // SAFETY: passed on.
+pub(super) unsafe fn count_block<P: Path, E: Stored>(block: &Block, x: f64) -> (u32, u32) {
+    // SAFETY: groups are whole.
     unsafe {
-        let mut top = L::splat(f32::NEG_INFINITY);
-        for stripe in 0..LANES / L::WIDTH {
-            let mut a = [L::splat(0.0); 4];
-            for group in 0..groups {
-                for (i, sum) in a.iter_mut().enumerate() {
-                    let x = block.load_whole::<L, E>(group * 4 + i, stripe);
-                    top = L::max(top, x);
-                    *sum = constants.add_exp::<L, MOVED>(*sum, x);
+        let x = P::Lanes::splat(<P::Lanes as Lanes>::Scalar::narrow(x));
+        let zero = P::Lanes::splat(<P::Lanes as Lanes>::Scalar::narrow(0.0));
+        let (mut above, mut equal) = (zero, zero);
+        for index in 0..block.groups {
+            let at = block.group::<E>(index);
+            for stripe in 0..P::STRIPES {
+                for vector in 0..GROUP / P::LANES {
+                    let column = P::load::<E>(at, vector, stripe);
+                    above = P::Lanes::count_gt(above, column, x);
+                    equal = P::Lanes::count_eq(equal, column, x);
                 }
             }
-            for (i, sum) in a.iter_mut().enumerate() {
-                if groups * 4 + i < block.vectors {
-                    let x = block.load::<L, E>(groups * 4 + i, stripe);
-                    top = L::max(top, x);
-                    *sum = constants.add_exp::<L, MOVED>(*sum, x);
-                }
-            }
-            let sum = L::add(L::add(a[0], a[1]), L::add(a[2], a[3]));
-            L::store(sum, &mut lanes[stripe * L::WIDTH..]);
         }
-        (lanes, top)
+        (total::<P::Lanes>(above), total::<P::Lanes>(equal))
     }
+}
+
+/// The sum of integer counters.
+#[inline(always)]
+unsafe fn total<L: Lanes>(counters: L::F) -> u32 {
+    let mut lanes = [L::Scalar::narrow(0.0); MAX_LANES];
+    // SAFETY: passed on.
+    unsafe { L::store(counters, &mut lanes) };
+    lanes.into_iter().map(Float::count).sum()
+}
+
+/// The greatest lane.
+///
+/// # Safety
+/// The tier's features.
+#[inline(always)]
+pub(super) unsafe fn horizontal_max<L: Lanes>(x: L::F) -> f64 {
+    let mut lanes = [L::Scalar::NEG_INFINITY; MAX_LANES];
+    // SAFETY: passed on.
+    unsafe { L::store(x, &mut lanes) };
+    lanes.into_iter().fold(L::Scalar::NEG_INFINITY, |a, b| if b > a { b } else { a }).widen()
 }

@@ -3,7 +3,7 @@
 //!
 //! | function | method | relative error |
 //! |---|---|---|
-//! | fast exp (f32 lanes, [`super::row`]) | 8-entry table, degree 3 | 2.6e-8 and its roundings |
+//! | fast exp (f32 lanes, [`super::path`]) | 8-entry table, degree 3 | 2.6e-8 and its roundings |
 //! | [`exp`] (f64) | 8-entry table, degree 6 (minimax) | 3.6e-15 and 3 roundings |
 //! | [`ln`] (f64) | 2 atanh(s), s = (m - 1) / (m + 1), odd series to s^21 | under 1 ulp of the sum |
 //! | [`log1p`] (f64, 0 <= x <= 1) | the same series with s = x / (2 + x) | the same |
@@ -49,12 +49,12 @@ pub(super) const BASE_CURE: f64 = 1.000_000_002_747_835_3;
 /// ln 2, its first 32 bits and the rest.
 pub(super) const LN2_HI: f64 = f64::from_bits(0x3fe6_2e42_fef0_0000);
 pub(super) const LN2_LO: f64 = f64::from_bits(0x3dd4_73de_6af2_78ed);
-const LOG2E: f64 = std::f64::consts::LOG2_E;
+pub(super) const LOG2E: f64 = std::f64::consts::LOG2_E;
 /// 1.5 * 2^49: three fractional bits again.
-const MAGIC: f64 = 844_424_930_131_968.0;
+pub(super) const MAGIC: f64 = 844_424_930_131_968.0;
 
 /// 2^(j/8) as f64 bits, less j << 49.
-const TABLE: [u64; 8] = {
+pub(super) const TABLE: [u64; 8] = {
     let bits: [u64; 8] = [
         0x3ff0_0000_0000_0000,
         0x3ff1_72b8_3c7d_517b,
@@ -75,7 +75,7 @@ const TABLE: [u64; 8] = {
 };
 
 /// (e^f - 1 - f) / f^2 for |f| <= ln 2 / 16, minimax of degree 4.
-const EXP: [f64; 5] = [
+pub(super) const EXP: [f64; 5] = [
     0.5,
     f64::from_bits(0x3fc5_5555_54dd_37c3),
     f64::from_bits(0x3fa5_5555_5519_46a6),

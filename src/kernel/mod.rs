@@ -1,14 +1,14 @@
 //! Scores rows of logits. Knows neither Arrow nor Python, and depends on no crate.
 //!
-//! The algorithm stands once, in `row.rs` (f32 lanes) and `exact.rs` (f64); the files of the
-//! instruction sets hold only lane operations. A tier is chosen once a batch by a match on [`Isa`].
+//! The algorithm stands once, in `row.rs`, over the two paths of `path.rs` (f32 lanes and f64 lanes); the
+//! files of the instruction sets hold only lane operations. A tier is chosen once a batch by a match on [`Isa`].
 //! Every tier gives the same bits.
 
 mod block;
-mod exact;
 mod exp;
 pub(crate) mod fpstate;
 mod lanes;
+mod path;
 mod portable;
 mod row;
 mod softmax;
@@ -226,7 +226,7 @@ macro_rules! dispatch {
 
 /// The entry points of one tier: the generic code, compiled with its features.
 macro_rules! entry_points {
-    ($lanes:ty $(, $feature:literal)?) => {
+    ($narrow:ty, $wide:ty $(, $feature:literal)?) => {
         /// # Safety
         /// The machine has the tier's features; every row has `vocab.size()` elements and every
         /// label lies below it.
@@ -239,7 +239,7 @@ macro_rules! entry_points {
             out: &mut Vec<super::RowScore>,
         ) {
             // SAFETY: passed on.
-            unsafe { super::score_with::<$lanes>(precision, element, vocab, jobs, out) }
+            unsafe { super::score_with::<$narrow, $wide>(precision, element, vocab, jobs, out) }
         }
 
         /// # Safety
@@ -301,9 +301,9 @@ impl<'a> Kernel<'a> {
 /// The same for every tier: which path an element type takes.
 ///
 /// # Safety
-/// The machine has the features of `L`; rows and labels fit the vocabulary.
+/// The machine has the features of the lanes; rows and labels fit the vocabulary.
 #[inline(always)]
-unsafe fn score_with<L: lanes::Lanes>(
+unsafe fn score_with<L: lanes::Lanes32, W: lanes::Lanes64>(
     precision: Precision,
     element: Element,
     vocab: &Vocab,
@@ -311,20 +311,18 @@ unsafe fn score_with<L: lanes::Lanes>(
     out: &mut Vec<RowScore>,
 ) {
     use lanes::{Bf16, F16, F32, F64};
-    for job in jobs {
-        let label = job.label.map(|y| y as usize);
-        // SAFETY: passed on.
-        out.push(unsafe {
-            match (precision, element) {
-                (Precision::Fast, Element::F32) => row::score::<L, F32>(job.row, label, vocab),
-                (Precision::Fast, Element::F16) => row::score::<L, F16>(job.row, label, vocab),
-                (Precision::Fast, Element::Bf16) => row::score::<L, Bf16>(job.row, label, vocab),
-                (_, Element::F64) => exact::score::<F64>(job.row, label, vocab),
-                (_, Element::F32) => exact::score::<F32>(job.row, label, vocab),
-                (_, Element::F16) => exact::score::<F16>(job.row, label, vocab),
-                (_, Element::Bf16) => exact::score::<Bf16>(job.row, label, vocab),
-            }
-        });
+    use path::{Exact, Fast};
+    // SAFETY: passed on.
+    unsafe {
+        match (precision, element) {
+            (Precision::Fast, Element::F32) => row::score::<Fast<L>, F32>(jobs, vocab, out),
+            (Precision::Fast, Element::F16) => row::score::<Fast<L>, F16>(jobs, vocab, out),
+            (Precision::Fast, Element::Bf16) => row::score::<Fast<L>, Bf16>(jobs, vocab, out),
+            (_, Element::F64) => row::score::<Exact<W>, F64>(jobs, vocab, out),
+            (_, Element::F32) => row::score::<Exact<W>, F32>(jobs, vocab, out),
+            (_, Element::F16) => row::score::<Exact<W>, F16>(jobs, vocab, out),
+            (_, Element::Bf16) => row::score::<Exact<W>, Bf16>(jobs, vocab, out),
+        }
     }
 }
 

@@ -1,34 +1,36 @@
-//! Lane operations for AArch64 NEON: four stripes of four lanes.
+//! Lane operations for AArch64 NEON: four stripes of four f32 lanes, or of two f64.
 
-use super::exp::TABLE_F32;
-use super::lanes::Lanes;
+use super::exp::{TABLE, TABLE_F32};
+use super::lanes::{Lanes, Lanes32, Lanes64};
 #[allow(clippy::wildcard_imports, reason = "intrinsics carry their own prefix")]
 use std::arch::aarch64::*;
 
-/// Four lanes in a q register.
-pub(super) struct Neon;
+/// Four f32 lanes in a q register.
+pub(super) struct Narrow;
 
-super::entry_points!(Neon, "neon");
+/// Two f64 lanes in a q register.
+pub(super) struct Wide;
 
-/// One bit a lane of a comparison's result.
+super::entry_points!(Narrow, Wide, "neon");
+
+/// Four f16, widened. The intrinsic for this conversion is not stable everywhere; the instruction is
+/// in the baseline.
 #[inline(always)]
-unsafe fn bits(lanes: uint32x4_t) -> u16 {
-    // SAFETY: NEON is in aarch64's baseline.
+unsafe fn widen_f16(from: *const u8) -> float32x4_t {
+    let wide: float32x4_t;
+    // SAFETY: the caller promises four elements.
     unsafe {
-        let one_bit_each = vld1q_u32([1, 2, 4, 8].as_ptr());
-        vaddvq_u32(vandq_u32(lanes, one_bit_each)) as u16
+        let half = vld1_u8(from);
+        std::arch::asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) wide, in(vreg) half,
+            options(pure, nomem, nostack, preserves_flags));
     }
+    wide
 }
 
-/// Adds 1 where a comparison holds, which is to take -1 away.
-#[inline(always)]
-unsafe fn add_ones(count: float32x4_t, holds: uint32x4_t) -> float32x4_t {
-    // SAFETY: NEON is in aarch64's baseline.
-    unsafe { vreinterpretq_f32_u32(vsubq_u32(vreinterpretq_u32_f32(count), holds)) }
-}
-
-// NEON is in aarch64's baseline; loads read four elements, as their callers promise.
-impl Lanes for Neon {
+// NEON is in aarch64's baseline; loads read as many elements as there are lanes, as their callers
+// promise. Bytes have no alignment to keep.
+impl Lanes for Narrow {
+    type Scalar = f32;
     type F = float32x4_t;
     const WIDTH: usize = 4;
 
@@ -36,40 +38,6 @@ impl Lanes for Neon {
     unsafe fn splat(x: f32) -> float32x4_t {
         // SAFETY: see above.
         unsafe { vdupq_n_f32(x) }
-    }
-    #[inline(always)]
-    unsafe fn load_f32(from: *const u8) -> float32x4_t {
-        // SAFETY: see above; bytes have no alignment to keep.
-        unsafe { vreinterpretq_f32_u8(vld1q_u8(from)) }
-    }
-    #[inline(always)]
-    unsafe fn load_f16(from: *const u8) -> float32x4_t {
-        let wide: float32x4_t;
-        // SAFETY: see above. The intrinsic for this conversion is not stable everywhere; the
-        // instruction is in the baseline.
-        unsafe {
-            let half = vld1_u8(from);
-            std::arch::asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) wide, in(vreg) half,
-                options(pure, nomem, nostack, preserves_flags));
-        }
-        wide
-    }
-    #[inline(always)]
-    unsafe fn load_bf16(from: *const u8) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe {
-            let half = vreinterpret_u16_u8(vld1_u8(from));
-            vreinterpretq_f32_u32(vshll_n_u16::<16>(half))
-        }
-    }
-    #[inline(always)]
-    unsafe fn keep(x: float32x4_t, bits: u16) -> float32x4_t {
-        // SAFETY: see above.
-        unsafe {
-            let lane = vld1q_u32([1, 2, 4, 8].as_ptr());
-            let kept = vtstq_u32(vdupq_n_u32(u32::from(bits)), lane);
-            vbslq_f32(kept, x, vdupq_n_f32(f32::NEG_INFINITY))
-        }
     }
     #[inline(always)]
     unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t {
@@ -85,6 +53,53 @@ impl Lanes for Neon {
     unsafe fn sub(a: float32x4_t, b: float32x4_t) -> float32x4_t {
         // SAFETY: see above.
         unsafe { vsubq_f32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn all_gt(a: float32x4_t, b: float32x4_t) -> bool {
+        // SAFETY: see above.
+        unsafe { vminvq_u32(vcgtq_f32(a, b)) == u32::MAX }
+    }
+    #[inline(always)]
+    unsafe fn count_gt(count: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: see above. A comparison that holds is -1, so taking it away adds 1.
+        unsafe { vreinterpretq_f32_u32(vsubq_u32(vreinterpretq_u32_f32(count), vcgtq_f32(a, b))) }
+    }
+    #[inline(always)]
+    unsafe fn count_eq(count: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { vreinterpretq_f32_u32(vsubq_u32(vreinterpretq_u32_f32(count), vceqq_f32(a, b))) }
+    }
+    #[inline(always)]
+    unsafe fn store(x: float32x4_t, to: &mut [f32]) {
+        let to = &mut to[..4];
+        // SAFETY: four floats.
+        unsafe { vst1q_f32(to.as_mut_ptr(), x) };
+    }
+    #[inline(always)]
+    fn prefetch(at: *const u8) {
+        // SAFETY: a prefetch never faults.
+        unsafe { std::arch::asm!("prfm pldl1keep, [{}]", in(reg) at, options(readonly, nostack)) };
+    }
+}
+
+impl Lanes32 for Narrow {
+    #[inline(always)]
+    unsafe fn load_f32(from: *const u8) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { vreinterpretq_f32_u8(vld1q_u8(from)) }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u8) -> float32x4_t {
+        // SAFETY: see above.
+        unsafe { widen_f16(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(vector: *const u8, stripe: usize) -> float32x4_t {
+        // SAFETY: see above; the vector has 16 elements.
+        unsafe {
+            let half = vreinterpret_u16_u8(vld1_u8(vector.add(stripe * 8)));
+            vreinterpretq_f32_u32(vshll_n_u16::<16>(half))
+        }
     }
     #[inline(always)]
     unsafe fn fma(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
@@ -105,35 +120,101 @@ impl Lanes for Neon {
             vreinterpretq_f32_u32(vaddq_u32(base, vshlq_n_u32::<20>(k)))
         }
     }
+}
+
+impl Lanes for Wide {
+    type Scalar = f64;
+    type F = float64x2_t;
+    const WIDTH: usize = 2;
+
     #[inline(always)]
-    unsafe fn gt(a: float32x4_t, b: float32x4_t) -> u16 {
+    unsafe fn splat(x: f64) -> float64x2_t {
         // SAFETY: see above.
-        unsafe { bits(vcgtq_f32(a, b)) }
+        unsafe { vdupq_n_f64(x) }
     }
     #[inline(always)]
-    unsafe fn eq(a: float32x4_t, b: float32x4_t) -> u16 {
+    unsafe fn max(a: float64x2_t, b: float64x2_t) -> float64x2_t {
         // SAFETY: see above.
-        unsafe { bits(vceqq_f32(a, b)) }
+        unsafe { vmaxq_f64(a, b) }
     }
     #[inline(always)]
-    unsafe fn count_gt(count: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    unsafe fn add(a: float64x2_t, b: float64x2_t) -> float64x2_t {
         // SAFETY: see above.
-        unsafe { add_ones(count, vcgtq_f32(a, b)) }
+        unsafe { vaddq_f64(a, b) }
     }
     #[inline(always)]
-    unsafe fn count_eq(count: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+    unsafe fn sub(a: float64x2_t, b: float64x2_t) -> float64x2_t {
         // SAFETY: see above.
-        unsafe { add_ones(count, vceqq_f32(a, b)) }
+        unsafe { vsubq_f64(a, b) }
     }
     #[inline(always)]
-    unsafe fn store(x: float32x4_t, to: &mut [f32]) {
-        let to = &mut to[..4];
-        // SAFETY: four floats.
-        unsafe { vst1q_f32(to.as_mut_ptr(), x) };
+    unsafe fn all_gt(a: float64x2_t, b: float64x2_t) -> bool {
+        // SAFETY: see above.
+        unsafe { vminvq_u32(vreinterpretq_u32_u64(vcgtq_f64(a, b))) == u32::MAX }
+    }
+    #[inline(always)]
+    unsafe fn count_gt(count: float64x2_t, a: float64x2_t, b: float64x2_t) -> float64x2_t {
+        // SAFETY: see above.
+        unsafe { vreinterpretq_f64_u64(vsubq_u64(vreinterpretq_u64_f64(count), vcgtq_f64(a, b))) }
+    }
+    #[inline(always)]
+    unsafe fn count_eq(count: float64x2_t, a: float64x2_t, b: float64x2_t) -> float64x2_t {
+        // SAFETY: see above.
+        unsafe { vreinterpretq_f64_u64(vsubq_u64(vreinterpretq_u64_f64(count), vceqq_f64(a, b))) }
+    }
+    #[inline(always)]
+    unsafe fn store(x: float64x2_t, to: &mut [f64]) {
+        let to = &mut to[..2];
+        // SAFETY: two doubles.
+        unsafe { vst1q_f64(to.as_mut_ptr(), x) };
     }
     #[inline(always)]
     fn prefetch(at: *const u8) {
-        // SAFETY: a prefetch never faults.
-        unsafe { std::arch::asm!("prfm pldl1keep, [{}]", in(reg) at, options(readonly, nostack)) };
+        Narrow::prefetch(at);
+    }
+}
+
+impl Lanes64 for Wide {
+    #[inline(always)]
+    unsafe fn load_f64(from: *const u8) -> float64x2_t {
+        // SAFETY: see above.
+        unsafe { vreinterpretq_f64_u8(vld1q_u8(from)) }
+    }
+    #[inline(always)]
+    unsafe fn load_f32(from: *const u8) -> float64x2_t {
+        // SAFETY: see above.
+        unsafe { vcvt_f64_f32(vreinterpret_f32_u8(vld1_u8(from))) }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u8) -> float64x2_t {
+        // SAFETY: see above; two elements are four bytes, and the other two lanes are not used.
+        unsafe {
+            let pair = [from.cast::<u32>().read_unaligned(), 0];
+            vcvt_f64_f32(vget_low_f32(widen_f16(pair.as_ptr().cast())))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u8) -> float64x2_t {
+        // SAFETY: see above; as for f16.
+        unsafe {
+            let pair = [from.cast::<u32>().read_unaligned(), 0];
+            let half = vreinterpret_u16_u8(vld1_u8(pair.as_ptr().cast()));
+            vcvt_f64_f32(vget_low_f32(vreinterpretq_f32_u32(vshll_n_u16::<16>(half))))
+        }
+    }
+    #[inline(always)]
+    unsafe fn mul(a: float64x2_t, b: float64x2_t) -> float64x2_t {
+        // SAFETY: see above.
+        unsafe { vmulq_f64(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn scale(k: float64x2_t) -> float64x2_t {
+        // SAFETY: see above; the table has eight words.
+        unsafe {
+            let k = vreinterpretq_u64_f64(k);
+            let (first, second) = (vgetq_lane_u64::<0>(k) & 7, vgetq_lane_u64::<1>(k) & 7);
+            let base = vcombine_u64(vcreate_u64(TABLE[first as usize]), vcreate_u64(TABLE[second as usize]));
+            vreinterpretq_f64_u64(vaddq_u64(base, vshlq_n_u64::<49>(k)))
+        }
     }
 }

@@ -1,37 +1,72 @@
 //! Lane operations in plain Rust, for every machine, and the reference that others must equal.
 
-use super::exp::TABLE_F32;
-use super::lanes::Lanes;
+use super::exp::{TABLE, TABLE_F32};
+use super::lanes::{Float, Lanes, Lanes32, Lanes64};
 use crate::element::{bf16_to_f32, f16_to_f32};
 use std::array::from_fn;
 
 const WIDTH: usize = 8;
 
-/// Eight lanes as an array.
-pub(super) struct Portable;
+/// Eight lanes of f32 or f64 as an array.
+pub(super) struct Portable<T>(std::marker::PhantomData<T>);
 
-super::entry_points!(Portable);
+super::entry_points!(Portable<f32>, Portable<f64>);
 
 /// Loads eight values of `T` and widens them.
 #[inline(always)]
-unsafe fn load<T: Copy>(from: *const u8, widen: impl Fn(T) -> f32) -> [f32; WIDTH] {
+unsafe fn load<T: Copy, W>(from: *const u8, widen: impl Fn(T) -> W) -> [W; WIDTH] {
     // SAFETY: the caller promises eight elements, at any alignment.
     from_fn(|i| widen(unsafe { from.cast::<T>().add(i).read_unaligned() }))
 }
 
-#[inline(always)]
-fn bits(test: impl Fn(usize) -> bool) -> u16 {
-    (0..WIDTH).fold(0, |word, i| word | u16::from(test(i)) << i)
+macro_rules! lanes {
+    ($scalar:ty, $integer:ty) => {
+        impl Lanes for Portable<$scalar> {
+            type Scalar = $scalar;
+            type F = [$scalar; WIDTH];
+            const WIDTH: usize = WIDTH;
+
+            #[inline(always)]
+            unsafe fn splat(x: $scalar) -> Self::F {
+                [x; WIDTH]
+            }
+            #[inline(always)]
+            unsafe fn max(a: Self::F, b: Self::F) -> Self::F {
+                from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+            }
+            #[inline(always)]
+            unsafe fn add(a: Self::F, b: Self::F) -> Self::F {
+                from_fn(|i| a[i] + b[i])
+            }
+            #[inline(always)]
+            unsafe fn sub(a: Self::F, b: Self::F) -> Self::F {
+                from_fn(|i| a[i] - b[i])
+            }
+            #[inline(always)]
+            unsafe fn all_gt(a: Self::F, b: Self::F) -> bool {
+                (0..WIDTH).fold(true, |all, i| all & (a[i] > b[i]))
+            }
+            #[inline(always)]
+            unsafe fn count_gt(count: Self::F, a: Self::F, b: Self::F) -> Self::F {
+                from_fn(|i| <$scalar>::from_bits(count[i].to_bits() + <$integer>::from(a[i] > b[i])))
+            }
+            #[inline(always)]
+            unsafe fn count_eq(count: Self::F, a: Self::F, b: Self::F) -> Self::F {
+                from_fn(|i| <$scalar>::from_bits(count[i].to_bits() + <$integer>::from(a[i] == b[i])))
+            }
+            #[inline(always)]
+            unsafe fn store(x: Self::F, to: &mut [$scalar]) {
+                to[..WIDTH].copy_from_slice(&x);
+            }
+            #[inline(always)]
+            fn prefetch(_: *const u8) {}
+        }
+    };
 }
+lanes!(f32, u32);
+lanes!(f64, u64);
 
-impl Lanes for Portable {
-    type F = [f32; WIDTH];
-    const WIDTH: usize = WIDTH;
-
-    #[inline(always)]
-    unsafe fn splat(x: f32) -> Self::F {
-        [x; WIDTH]
-    }
+impl Lanes32 for Portable<f32> {
     #[inline(always)]
     unsafe fn load_f32(from: *const u8) -> Self::F {
         // SAFETY: passed on.
@@ -43,25 +78,9 @@ impl Lanes for Portable {
         unsafe { load(from, f16_to_f32) }
     }
     #[inline(always)]
-    unsafe fn load_bf16(from: *const u8) -> Self::F {
+    unsafe fn load_bf16(vector: *const u8, stripe: usize) -> Self::F {
         // SAFETY: passed on.
-        unsafe { load(from, bf16_to_f32) }
-    }
-    #[inline(always)]
-    unsafe fn keep(x: Self::F, bits: u16) -> Self::F {
-        from_fn(|i| if bits >> i & 1 == 1 { x[i] } else { f32::NEG_INFINITY })
-    }
-    #[inline(always)]
-    unsafe fn max(a: Self::F, b: Self::F) -> Self::F {
-        from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
-    }
-    #[inline(always)]
-    unsafe fn add(a: Self::F, b: Self::F) -> Self::F {
-        from_fn(|i| a[i] + b[i])
-    }
-    #[inline(always)]
-    unsafe fn sub(a: Self::F, b: Self::F) -> Self::F {
-        from_fn(|i| a[i] - b[i])
+        unsafe { load(vector.add(stripe * WIDTH * 2), bf16_to_f32) }
     }
     #[inline(always)]
     unsafe fn fma(a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -74,28 +93,40 @@ impl Lanes for Portable {
             f32::from_bits(TABLE_F32[(k & 7) as usize].wrapping_add(k << 20))
         })
     }
+}
+
+impl Lanes64 for Portable<f64> {
     #[inline(always)]
-    unsafe fn gt(a: Self::F, b: Self::F) -> u16 {
-        bits(|i| a[i] > b[i])
+    unsafe fn load_f64(from: *const u8) -> Self::F {
+        // SAFETY: passed on.
+        unsafe { load(from, |x: f64| x) }
     }
     #[inline(always)]
-    unsafe fn eq(a: Self::F, b: Self::F) -> u16 {
-        bits(|i| a[i] == b[i])
+    unsafe fn load_f32(from: *const u8) -> Self::F {
+        // SAFETY: passed on.
+        unsafe { load(from, f32::widen) }
     }
     #[inline(always)]
-    unsafe fn count_gt(count: Self::F, a: Self::F, b: Self::F) -> Self::F {
-        from_fn(|i| f32::from_bits(count[i].to_bits() + u32::from(a[i] > b[i])))
+    unsafe fn load_f16(from: *const u8) -> Self::F {
+        // SAFETY: passed on.
+        unsafe { load(from, |bits| f16_to_f32(bits).widen()) }
     }
     #[inline(always)]
-    unsafe fn count_eq(count: Self::F, a: Self::F, b: Self::F) -> Self::F {
-        from_fn(|i| f32::from_bits(count[i].to_bits() + u32::from(a[i] == b[i])))
+    unsafe fn load_bf16(from: *const u8) -> Self::F {
+        // SAFETY: passed on.
+        unsafe { load(from, |bits| bf16_to_f32(bits).widen()) }
     }
     #[inline(always)]
-    unsafe fn store(x: Self::F, to: &mut [f32]) {
-        to[..WIDTH].copy_from_slice(&x);
+    unsafe fn mul(a: Self::F, b: Self::F) -> Self::F {
+        from_fn(|i| a[i] * b[i])
     }
     #[inline(always)]
-    fn prefetch(_: *const u8) {}
+    unsafe fn scale(k: Self::F) -> Self::F {
+        from_fn(|i| {
+            let k = k[i].to_bits();
+            f64::from_bits(TABLE[(k & 7) as usize].wrapping_add(k << 49))
+        })
+    }
 }
 
 /// a b + c, rounded once. Where the machine has no such instruction: the product is exact in f64,
