@@ -89,9 +89,13 @@ impl<E: Stored> Columns<'_, E> {
         // part for this group is a slice; `there` columns are left in the row from `from` on.
         unsafe {
             let to = std::slice::from_raw_parts_mut(to.add(group * GROUP), GROUP);
-            to.fill(E::NEG_INFINITY);
-            let source = self.at.add(from * E::SIZE);
-            std::ptr::copy_nonoverlapping(source, to.as_mut_ptr().cast(), there * E::SIZE);
+            let (source, bytes) = (self.at.add(from * E::SIZE), to.as_mut_ptr().cast());
+            if there == GROUP {
+                std::ptr::copy_nonoverlapping(source, bytes, GROUP * E::SIZE);
+            } else {
+                to[there..].fill(E::NEG_INFINITY);
+                std::ptr::copy_nonoverlapping(source, bytes, there * E::SIZE);
+            }
             if let BlockKind::Mixed(_) = self.vocab.block(block) {
                 let allowed = self.vocab.group(from / GROUP);
                 for (column, slot) in to.iter_mut().enumerate() {
@@ -150,10 +154,12 @@ pub(super) unsafe fn sum_block<P: Path, E: Stored, const MOVED: bool>(
                         P::Lanes::prefetch(ahead.wrapping_add(line * 64));
                     }
                 }
-                for vector in 0..GROUP / P::LANES {
-                    let x = P::load::<E>(at, vector, stripe);
-                    top = P::Lanes::settle(P::Lanes::max(top, x));
-                    a[vector % 4] = P::add_exp::<MOVED>(constants, a[vector % 4], x);
+                for four in 0..GROUP / P::LANES / 4 {
+                    for (i, sum) in a.iter_mut().enumerate() {
+                        let x = P::load::<E>(at, four * 4 + i, stripe);
+                        top = P::Lanes::settle(P::Lanes::max(top, x));
+                        *sum = P::add_exp::<MOVED>(constants, *sum, x);
+                    }
                 }
             }
             let sum = P::Lanes::add(P::Lanes::add(a[0], a[1]), P::Lanes::add(a[2], a[3]));

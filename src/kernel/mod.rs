@@ -32,7 +32,7 @@ pub use softmax::Output;
 pub use top_k::Entry;
 
 /// Changes whenever a change of this kernel changes a bit of a result; a part of every state.
-pub const NUMERIC_VERSION: u32 = 1;
+pub const NUMERIC_VERSION: u32 = 2;
 
 /// What one row gives; every metric is derived from it.
 #[derive(Clone, Copy, Debug, PartialEq)]

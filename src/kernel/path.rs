@@ -291,11 +291,10 @@ impl<L: Lanes64> Path for Exact<L> {
             let n = L::sub(k, c.magic);
             let f = L::sub(L::sub(x, L::mul(n, c.ln2_hi)), L::mul(n, c.ln2_lo));
             let scale = L::scale(k);
-            let mut p = c.p[4];
-            for coefficient in [c.p[3], c.p[2], c.p[1], c.p[0]] {
-                p = L::add(coefficient, L::mul(f, p));
-            }
-            let rest = L::add(f, L::mul(L::mul(f, f), p));
+            let square = L::mul(f, f);
+            let low = L::add(c.p[0], L::mul(f, c.p[1]));
+            let high = L::add(L::add(c.p[2], L::mul(f, c.p[3])), L::mul(square, c.p[4]));
+            let rest = L::add(f, L::mul(square, L::add(low, L::mul(square, high))));
             L::add(sum, L::add(scale, L::mul(scale, rest)))
         }
     }
