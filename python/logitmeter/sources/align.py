@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
@@ -32,7 +33,7 @@ class Columns:
     def __init__(self, columns: dict[str, pa.ChunkedArray]) -> None:
         self._table = pa.table(columns)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """Their names and types."""
         return self._table.schema
@@ -52,7 +53,7 @@ class Paired(Reader):
         self.added = added
         self.what = what
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns of both."""
         return merged_schema(self.inner.schema, self.added.schema)

@@ -6,6 +6,7 @@ An error raised while the stream is read crosses to the core as text only; it is
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -58,13 +59,13 @@ class Feed:
         """Give the same for pyarrow."""
         return pa.RecordBatchReader.from_batches(self.schema, self._kept())
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The columns that are read."""
         names = self.names
         return pa.schema([field for field in self.reader.schema if field.name in names])
 
-    @property
+    @cached_property
     def names(self) -> set[str]:
         """The columns that are read, by name."""
         return set(_names(self.columns))
@@ -118,7 +119,7 @@ class Feed:
         """The shape of the labels, if known."""
         return self.reader.facts.shape
 
-    @property
+    @cached_property
     def stated_vocab(self) -> int | None:
         """The length of a row, if its type states it."""
         return vocab_of(self._logits_type, self.dtype)
@@ -145,7 +146,7 @@ class Feed:
         """Give the file of this position, and the row in it."""
         return self.reader.locate(position)
 
-    @property
+    @cached_property
     def _logits_type(self) -> Any:
         return self.reader.schema.field(self.columns["logits"]).type
 

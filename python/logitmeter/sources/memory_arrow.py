@@ -6,6 +6,7 @@ come; a reader can be read once, and a second time is an error rather than no ro
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -42,12 +43,12 @@ class ArrowTable(Reader):
     def __init__(self, table: pa.Table) -> None:
         self._table = table
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """Its columns."""
         return self._table.schema
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         """Its rows; columns lie apart."""
         rows = int(self._table.num_rows)
@@ -71,12 +72,12 @@ class ArrowStream(Reader):
         self._opened: pa.RecordBatchReader | None = _open(thing)
         self._schema = self._opened.schema
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """Its columns."""
         return self._schema
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         """Nothing is known before it is read."""
         return Facts(read_again=not self._one_shot, waits=True)

@@ -7,6 +7,7 @@ one block per b.
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -82,7 +83,7 @@ class Dense(Reader):
         self.padded = padded
         self._type = pa.list_(arrow_type(rows.element), rows.shape[-1])
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The logits, and for ``[B, T, V]`` the number b."""
         fields = [pa.field(LOGITS, self._type)]
@@ -93,7 +94,7 @@ class Dense(Reader):
         """Whether this is ``[N, V]``: no sequences are known."""
         return len(self.rows.shape) == 2  # noqa: PLR2004 - [N, V]
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         """All is known of an array."""
         *outer, last = self.rows.shape[:-1]
