@@ -21,7 +21,7 @@ pub use logits::LogitColumn;
 /// A piece holds at most this many bytes of logits (one row at least).
 const PIECE_BYTES: usize = 64 << 20;
 /// A piece holds at most this many rows.
-const PIECE_ROWS: usize = 4096;
+const PIECE_ROWS: usize = 1024;
 
 /// Which column plays a part.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

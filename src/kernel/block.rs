@@ -3,6 +3,7 @@
 use super::lanes::{Float, Lanes, Stored};
 use super::path::{MAX_LANES, Path};
 use crate::rows::{BLOCK, BlockKind, GROUP, Vocab};
+use std::ops::Range;
 
 /// How far ahead of the reads cache lines are asked for; 6 to 64 KB measured alike.
 const PREFETCH: usize = 12 << 10;
@@ -26,7 +27,7 @@ pub(super) struct Block {
     copy: *const u8,
     /// One bit a group: it lies in the copy.
     copied: u8,
-    groups: usize,
+    pub(super) groups: usize,
 }
 
 impl Scratch {
@@ -170,18 +171,18 @@ pub(super) unsafe fn sum_block<P: Path, E: Stored, const MOVED: bool>(
     }
 }
 
-/// How many columns of a block lie above x, and how many equal it.
+/// How many columns of some groups of a block lie above x, and how many equal it.
 ///
 /// # Safety
 /// The tier's features.
 #[inline(always)]
-pub(super) unsafe fn count_block<P: Path, E: Stored>(block: &Block, x: f64) -> (u32, u32) {
+pub(super) unsafe fn count<P: Path, E: Stored>(block: &Block, groups: Range<usize>, x: f64) -> (u32, u32) {
     // SAFETY: groups are whole.
     unsafe {
         let x = P::Lanes::splat(<P::Lanes as Lanes>::Scalar::narrow(x));
         let zero = P::Lanes::splat(<P::Lanes as Lanes>::Scalar::narrow(0.0));
         let (mut above, mut equal) = (zero, zero);
-        for index in 0..block.groups {
+        for index in groups {
             let at = block.group::<E>(index);
             for stripe in 0..P::STRIPES {
                 for vector in 0..GROUP / P::LANES {
@@ -192,6 +193,21 @@ pub(super) unsafe fn count_block<P: Path, E: Stored>(block: &Block, x: f64) -> (
             }
         }
         (total::<P::Lanes>(above), total::<P::Lanes>(equal))
+    }
+}
+
+/// How many columns of a block that take part equal x, of those before the label at `place` in it.
+///
+/// # Safety
+/// The tier's features.
+#[inline(always)]
+pub(super) unsafe fn count_ties_before<P: Path, E: Stored>(block: &Block, place: usize, x: f64) -> u32 {
+    let group = place / GROUP;
+    // SAFETY: groups are whole.
+    unsafe {
+        let at = block.group::<E>(group);
+        let beside = (0..place % GROUP).filter(|&column| E::get(at.add(column * E::SIZE)) == x).count();
+        count::<P, E>(block, 0..group, x).1 + beside as u32
     }
 }
 

@@ -24,12 +24,13 @@
 //! Costs accepted: columns at -inf, the label, and absent ones of a group of 64 that is not whole add
 //! 2^-125 of the reference each (relative to s at most 2^18 2^-125 2^58; f64 lanes e^-708); a row far
 //! from its guess is read twice.
-use super::block::{Columns, Scratch, count_block, horizontal_max, sum_block};
+use super::block::{Block, Columns, Scratch, count, count_ties_before, horizontal_max, sum_block};
 use super::exp::{exp, ln, log1p};
 use super::lanes::{Float, Lanes, Stored};
 use super::path::{Path, Reference, Total};
 use super::{Flags, RowJob, RowScore};
 use crate::rows::{BLOCK, Vocab};
+use std::cmp::Ordering;
 
 /// The guess stays 0 where the first columns' maximum lies here.
 const GUESS: std::ops::RangeInclusive<f64> = -40.0..=60.0;
@@ -188,8 +189,7 @@ impl<E: Stored> Row<'_, E> {
                 if let Some(rank) = rank.as_deref_mut() {
                     let x = P::Lanes::splat(<P::Lanes as Lanes>::Scalar::narrow(rank.x));
                     if !P::Lanes::all_gt(x, max) {
-                        let (greater, equal) = count_block::<P, E>(&block, rank.x);
-                        self.add_counts(index, greater, equal, rank);
+                        self.count::<P>(index, &block, rank);
                     }
                 }
                 top = P::Lanes::max(top, max);
@@ -198,20 +198,27 @@ impl<E: Stored> Row<'_, E> {
         }
     }
 
-    /// Adds what a block's second look counted: its maximum had reached the label's value.
+    /// A second look at a block whose maximum reached the label's value.
     #[inline(always)]
-    unsafe fn add_counts(&self, index: usize, greater: u32, equal: u32, rank: &mut Rank) {
-        rank.greater += greater;
-        if equal == 0 {
-            return;
+    unsafe fn count<P: Path>(&self, index: usize, block: &Block, rank: &mut Rank) {
+        // SAFETY: passed on.
+        unsafe {
+            let (greater, equal) = count::<P, E>(block, 0..block.groups, rank.x);
+            rank.greater += greater;
+            if equal == 0 {
+                return;
+            }
+            // Left-out columns are -inf in the copy, so they tie with a label at -inf.
+            if rank.x == f64::NEG_INFINITY {
+                return self.add_ties_one_by_one(index, rank);
+            }
+            rank.ties += equal;
+            rank.ties_before += match index.cmp(&(rank.label / BLOCK)) {
+                Ordering::Less => equal,
+                Ordering::Equal => count_ties_before::<P, E>(block, rank.label % BLOCK, rank.x),
+                Ordering::Greater => 0,
+            };
         }
-        // Left-out columns are -inf in the copy, so they tie with a label at -inf.
-        if index == rank.label / BLOCK || rank.x == f64::NEG_INFINITY {
-            // SAFETY: passed on.
-            return unsafe { self.add_ties_one_by_one(index, rank) };
-        }
-        rank.ties += equal;
-        rank.ties_before += if index * BLOCK < rank.label { equal } else { 0 };
     }
 
     #[cold]
