@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from logitmeter._numbers import clip, count, pad, printable, value_and_error, width
-from logitmeter._part import half_width, loss_text, perplexity_text
+from logitmeter._part import at_least, half_width, loss_text, perplexity_text
 from logitmeter._words import notices, sentences
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def _cells(part: Part) -> tuple[str, ...]:
         return ("0", "-", "-", "-")
     return (
         count(part.num_tokens),
-        with_error(part.loss, part.loss_ci),
+        at_least(part.loss_bounds, with_error(part.loss, part.loss_ci)),
         perplexity_text(part),
-        with_error(part.accuracy, part.accuracy_ci),
+        at_least(part.accuracy_bounds, with_error(part.accuracy, part.accuracy_ci)),
     )
 
 

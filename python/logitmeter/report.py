@@ -73,6 +73,8 @@ class Report(GroupReport):
         The counting options.
     elements, vocab_size
         Element types of the logits, as NumPy names them, and entries a row.
+    scored
+        Whether scores were given in place of logits, for all of the input or some.
     has_mask, weighted, sequences_known
         Whether there was a mask, weights, and a way to tell sequences apart.
     numeric_version
@@ -110,6 +112,7 @@ class Report(GroupReport):
     settings: Mapping[str, Any]
     elements: tuple[str, ...]
     vocab_size: int | None
+    scored: bool
     has_mask: bool
     weighted: bool
     sequences_known: bool
