@@ -132,6 +132,7 @@ def document(report: Report) -> dict[str, Any]:
         "weighted": report.weighted,
         "sequences_known": report.sequences_known,
         "numeric_version": report.numeric_version,
+        "heading": report.heading,
     }
 
 

@@ -79,6 +79,9 @@ class Report(GroupReport):
         Whether there was a mask, weights, and a way to tell sequences apart.
     numeric_version
         The version of the arithmetic: equal versions give equal bits.
+    heading
+        Sentences on what the figures are, where they are not those of a plain evaluation: what is
+        assumed rather than measured.
 
     See Also
     --------
@@ -117,6 +120,7 @@ class Report(GroupReport):
     weighted: bool
     sequences_known: bool
     numeric_version: int
+    heading: tuple[str, ...] = ()
 
     @classmethod
     def _from_summary(cls, summary: Summary) -> Self:
