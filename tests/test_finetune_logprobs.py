@@ -202,7 +202,7 @@ def test_choices_and_responses_are_sequences() -> None:
 
 
 def test_many_replies_pool_over_tokens_and_warn_of_nothing() -> None:
-    """Of 30 replies that begin with one token each ends in the next; no label stands for another."""
+    """Tokens without ids are no two the same: none seems to end every reply."""
     pair = sampled(("A", {"A": log(0.5)}), ("B", {"B": log(0.8), "C": log(0.1)}))
     report = finetune.evaluate_logprobs([chat(pair)] * 30, labels=[["A"], ["A", "C"]] * 15)
     assert (report.num_tokens, report.visible.num_tokens) == (15 * 3 + 15 * 4, 45)

@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any
 from logitmeter.finetune._responses.chat import is_content, token_list
 from logitmeter.finetune._responses.completions import UNKNOWN, is_lists, token_lists
 from logitmeter.finetune._responses.reading import responses_of
-from logitmeter.finetune._responses.reply import Reply, Step, Wanted, list_at, object_at, whole_at
+from logitmeter.finetune._responses.reply import (
+    At,
+    Reply,
+    Step,
+    Wanted,
+    list_at,
+    object_at,
+    whole_at,
+)
 from logitmeter.finetune._responses.sglang import meta_info
 from logitmeter.finetune._responses.vllm import is_flat, is_positions, prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from logitmeter.finetune.place import Place
 
 __all__ = ["Reply", "Step", "Wanted", "replies_of"]
 
@@ -28,10 +34,10 @@ KNOWN = (
 def replies_of(responses: Any, *, sampled: bool = False) -> Iterator[Reply]:
     """Give every reply in order; where a response tells of both, `sampled` asks for what was."""
     for response, place in responses_of(responses):
-        yield from _replies(response, place, sampled=sampled)
+        yield from _replies(response, At(place), sampled=sampled)
 
 
-def _replies(value: Any, place: Place, *, sampled: bool) -> Iterator[Reply]:
+def _replies(value: Any, place: At, *, sampled: bool) -> Iterator[Reply]:
     if is_flat(value) or (isinstance(value, list) and is_positions(value)):
         yield prompt(value, place)
     elif isinstance(value, list) and is_content(value):
@@ -40,7 +46,7 @@ def _replies(value: Any, place: Place, *, sampled: bool) -> Iterator[Reply]:
         yield from _of_object(object_at(value, place), place, sampled=sampled)
 
 
-def _of_object(value: Mapping[str, Any], place: Place, *, sampled: bool) -> Iterator[Reply]:
+def _of_object(value: Mapping[str, Any], place: At, *, sampled: bool) -> Iterator[Reply]:
     if isinstance(value.get("response"), Mapping) and "body" in value["response"]:
         body = object_at(
             value["response"]["body"], place["response"]["body"]
@@ -64,7 +70,7 @@ def _of_object(value: Mapping[str, Any], place: Place, *, sampled: bool) -> Iter
         raise place.unlike(KNOWN, value)
 
 
-def _of_choices(value: Mapping[str, Any], place: Place, *, sampled: bool) -> Iterator[Reply]:
+def _of_choices(value: Mapping[str, Any], place: At, *, sampled: bool) -> Iterator[Reply]:
     echoed = value.get("prompt")
     if isinstance(echoed, list) and echoed and not sampled:  # of Together: apart from the choices
         for i, item in enumerate(echoed):
@@ -83,7 +89,7 @@ def _of_choices(value: Mapping[str, Any], place: Place, *, sampled: bool) -> Ite
             yield _of_choice(choice, at, _prompt_tokens(value, place))
 
 
-def _prompt_tokens(value: Mapping[str, Any], place: Place) -> int | None:
+def _prompt_tokens(value: Mapping[str, Any], place: At) -> int | None:
     """Give how many tokens an echoed prompt has; None if all of the tokens are its."""
     usage = value.get("usage")
     if not isinstance(usage, Mapping) or not usage.get("completion_tokens"):
@@ -93,7 +99,7 @@ def _prompt_tokens(value: Mapping[str, Any], place: Place) -> int | None:
     return whole_at(usage.get("prompt_tokens"), place["usage"]["prompt_tokens"])
 
 
-def _of_choice(choice: Mapping[str, Any], place: Place, prompt_tokens: int | None) -> Reply:
+def _of_choice(choice: Mapping[str, Any], place: At, prompt_tokens: int | None) -> Reply:
     found = choice.get("logprobs")
     at = place["logprobs"]
     if found is None:
@@ -106,7 +112,7 @@ def _of_choice(choice: Mapping[str, Any], place: Place, prompt_tokens: int | Non
     raise at.unlike("content, or tokens and token_logprobs", logprobs)
 
 
-def _prompt(value: Mapping[str, Any], place: Place) -> Reply:
+def _prompt(value: Mapping[str, Any], place: At) -> Reply:
     return prompt(value["prompt_logprobs"], place["prompt_logprobs"], value.get("prompt_token_ids"))
 
 
@@ -117,7 +123,7 @@ def _has_sampled(value: Mapping[str, Any]) -> bool:
     )
 
 
-def _refuse(value: Mapping[str, Any], place: Place) -> None:
+def _refuse(value: Mapping[str, Any], place: At) -> None:
     """Refuse what an API says instead of a response."""
     error = value.get("error")
     if error:

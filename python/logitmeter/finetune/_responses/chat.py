@@ -22,7 +22,7 @@ from logitmeter.finetune._responses.reply import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logitmeter.finetune.place import Place
+    from logitmeter.finetune._responses.reply import At
 
 __all__ = ["is_content", "token_list"]
 
@@ -34,13 +34,13 @@ def is_content(value: list[Any]) -> bool:
     return bool(value) and all(hasattr(item, "keys") and "logprob" in item for item in value)
 
 
-def token_list(value: object, place: Place) -> Reply:
+def token_list(value: object, place: At) -> Reply:
     """Read a list of sampled tokens."""
     items = list_at(value, place)
     return Reply([_step(item, place[i]) for i, item in enumerate(items)], forced=False, place=place)
 
 
-def _step(value: object, place: Place) -> Step:
+def _step(value: object, place: At) -> Step:
     token = object_at(value, place)
     _refuse_after_sampling(token, place)
     top = list_at(token.get("top_logprobs") or [], place["top_logprobs"])
@@ -48,7 +48,7 @@ def _step(value: object, place: Place) -> Step:
     return Step(_entry(token, place), tuple(entries))
 
 
-def _entry(value: object, place: Place) -> Entry:
+def _entry(value: object, place: At) -> Entry:
     token = object_at(value, place)
     text, raw, number = token.get("token"), token.get("bytes"), token.get("id")
     if not isinstance(text, str):
@@ -61,14 +61,14 @@ def _entry(value: object, place: Place) -> Entry:
     )
 
 
-def _bytes(value: object, place: Place) -> bytes:
+def _bytes(value: object, place: At) -> bytes:
     try:
-        return bytes(whole_at(item, place[i]) for i, item in enumerate(list_at(value, place)))
-    except ValueError:
-        raise place.wrong("bytes, from 0 to 255", "other numbers") from None
+        return bytes(list_at(value, place))
+    except (TypeError, ValueError):
+        raise place.wrong("bytes, from 0 to 255", "something else") from None
 
 
-def _refuse_after_sampling(token: Mapping[str, Any], place: Place) -> None:
+def _refuse_after_sampling(token: Mapping[str, Any], place: At) -> None:
     found = next((name for name in AFTER_SAMPLING if name in token), None)
     if found is not None:
         raise place.wrong(

@@ -22,7 +22,7 @@ from logitmeter.finetune._responses.reply import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from logitmeter.finetune.place import Place
+    from logitmeter.finetune._responses.reply import At
 
 __all__ = ["is_lists", "token_lists"]
 
@@ -36,7 +36,7 @@ def is_lists(value: Mapping[str, Any]) -> bool:
     return value.get("tokens") is not None and value.get("token_logprobs") is not None
 
 
-def token_lists(value: object, place: Place, prompt_tokens: int | None = None) -> Reply:
+def token_lists(value: object, place: At, prompt_tokens: int | None = None) -> Reply:
     """Read the lists of one choice; of an echoed prompt the first so many tokens, None for all."""
     lists = object_at(value, place)
     tokens = list_at(lists["tokens"], place["tokens"])
@@ -50,7 +50,7 @@ def token_lists(value: object, place: Place, prompt_tokens: int | None = None) -
     return Reply(steps, forced=forced, place=place)
 
 
-def _step(lists: Mapping[str, Any], i: int, place: Place) -> Step:
+def _step(lists: Mapping[str, Any], i: int, place: At) -> Step:
     text = lists["tokens"][i]
     if not isinstance(text, str):
         raise place["tokens"][i].unlike("the text of a token", text)
@@ -61,7 +61,7 @@ def _step(lists: Mapping[str, Any], i: int, place: Place) -> Step:
     return Step(_entry(text, logprob, number), _top(top, place["top_logprobs"][i]))
 
 
-def _top(value: object, place: Place) -> tuple[Entry, ...]:
+def _top(value: object, place: At) -> tuple[Entry, ...]:
     if value is None:
         return ()
     listed = object_at(value, place).items()
@@ -75,7 +75,7 @@ def _entry(text: str, logprob: float | None, number: int | None = None) -> Entry
     return Entry(logprob, text, None, number)
 
 
-def _check_prompt(prompt_tokens: int, tokens: int, place: Place) -> None:
+def _check_prompt(prompt_tokens: int, tokens: int, place: At) -> None:
     if prompt_tokens == UNKNOWN:
         raise place.wrong(
             "an echo whose prompt ends somewhere known",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from logitmeter.finetune.place import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from logitmeter.exceptions import CorruptInputError
     from logitmeter.finetune.place import Place
 
 __all__ = [
     "ROUNDING",
+    "At",
     "Entry",
     "Reply",
     "Step",
@@ -36,8 +38,35 @@ ROUNDING = 1e-4
 """A log-probability may be so far above 0 by rounding; it is 0 then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class At:
+    """A place that is spelt out only where an error needs it: there are some for every number."""
+
+    __slots__ = ("_inside", "_key")
+
+    def __init__(self, inside: At | Place, key: str | int | None = None) -> None:
+        self._inside = inside
+        self._key = key
+
+    def __getitem__(self, key: str | int) -> At:
+        return At(self, key)
+
+    def __str__(self) -> str:
+        return str(self._place())
+
+    def wrong(self, expected: str, got: str) -> CorruptInputError:
+        """Give the error to raise for what stands here."""
+        return self._place().wrong(expected, got)
+
+    def unlike(self, expected: str, value: object) -> CorruptInputError:
+        """Give the error to raise for a value that is not as expected."""
+        return self._place().unlike(expected, value)
+
+    def _place(self) -> Place:
+        inside = self._inside._place() if isinstance(self._inside, At) else self._inside  # noqa: SLF001 - its own class
+        return inside if self._key is None else inside[self._key]
+
+
+class Entry(NamedTuple):
     """A token and its log-probability, None where that is not given."""
 
     logprob: float | None
@@ -67,8 +96,7 @@ class Entry:
         return self.text == other.text
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One position: its own token, and the likeliest ones there with their log-probabilities.
 
     `rank` is that of its own token, from 0, where it is given.
@@ -89,10 +117,10 @@ class Reply:
 
     steps: Sequence[Step]
     forced: bool
-    place: Place
+    place: At
 
 
-def log_probability(value: object, place: Place) -> float | None:
+def log_probability(value: object, place: At) -> float | None:
     """Give a log-probability; None for null, for the sentinels of "unlikely" and for -inf."""
     if value is None:
         return None
@@ -103,28 +131,28 @@ def log_probability(value: object, place: Place) -> float | None:
     return min(float(value), 0.0) if value > BEYOND else None
 
 
-def object_at(value: object, place: Place) -> Mapping[str, Any]:
+def object_at(value: object, place: At) -> Mapping[str, Any]:
     """Give what must be an object."""
     if not isinstance(value, Mapping):
         raise place.unlike("an object", value)
     return value
 
 
-def list_at(value: object, place: Place) -> list[Any]:
+def list_at(value: object, place: At) -> list[Any]:
     """Give what must be a list."""
     if not isinstance(value, list | tuple):
         raise place.unlike("a list", value)
     return list(value)
 
 
-def whole_at(value: object, place: Place) -> int:
+def whole_at(value: object, place: At) -> int:
     """Give what must be a whole number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise place.unlike("a whole number, at least 0", value)
     return value
 
 
-def same_length(values: Sequence[Any], others: Mapping[str, Any], place: Place) -> None:
+def same_length(values: Sequence[Any], others: Mapping[str, Any], place: At) -> None:
     """Refuse lists beside `values` that are of another length; None is no list."""
     for name, other in others.items():
         if other is None or other is ABSENT:

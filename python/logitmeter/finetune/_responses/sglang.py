@@ -21,14 +21,14 @@ from logitmeter.finetune._responses.reply import (
 )
 
 if TYPE_CHECKING:
-    from logitmeter.finetune.place import Place
+    from logitmeter.finetune._responses.reply import At
 
 __all__ = ["meta_info"]
 
 SIDES = ("input", "output")
 
 
-def meta_info(value: object, place: Place, *, sampled: bool) -> Reply:
+def meta_info(value: object, place: At, *, sampled: bool) -> Reply:
     """Read the input, if it was scored and what was sampled is not asked for; else the output."""
     facts = object_at(value, place)
     given = {side: facts.get(f"{side}_token_logprobs") for side in SIDES}
@@ -48,13 +48,13 @@ def meta_info(value: object, place: Place, *, sampled: bool) -> Reply:
     return Reply(steps, forced=side == "input", place=place[names[0]])
 
 
-def _top(value: Any, place: Place) -> tuple[Entry, ...]:
+def _top(value: Any, place: At) -> tuple[Entry, ...]:
     if value is None:
         return ()
     return tuple(_entry(item, place[i]) for i, item in enumerate(list_at(value, place)))
 
 
-def _entry(value: object, place: Place) -> Entry:
+def _entry(value: object, place: At) -> Entry:
     if value is None:
         return Entry(None)
     parts = list_at(value, place)

@@ -24,7 +24,7 @@ from logitmeter.finetune._responses.reply import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from logitmeter.finetune.place import Place
+    from logitmeter.finetune._responses.reply import At
 
 __all__ = ["is_flat", "is_positions", "prompt"]
 
@@ -49,7 +49,7 @@ def is_positions(value: list[Any]) -> bool:
     )
 
 
-def prompt(value: Any, place: Place, ids: Any = None) -> Reply:
+def prompt(value: Any, place: At, ids: Any = None) -> Reply:
     """Read the prompt's tokens; `ids` are theirs, where the response has them too."""
     flat = is_flat(value)
     positions = list(_flat(value, place) if flat else _dicts(value, place))
@@ -62,7 +62,7 @@ def prompt(value: Any, place: Place, ids: Any = None) -> Reply:
     return Reply(steps, forced=True, place=place)
 
 
-def _step(listed: list[Listed], number: int | None, place: Place) -> Step:
+def _step(listed: list[Listed], number: int | None, place: At) -> Step:
     if not listed:
         return NOTHING
     own, rank = listed[0]
@@ -75,7 +75,7 @@ def _step(listed: list[Listed], number: int | None, place: Place) -> Step:
     return Step(own, top, None if rank is None else rank - 1)
 
 
-def _dicts(value: object, place: Place) -> Iterator[list[Listed]]:
+def _dicts(value: object, place: At) -> Iterator[list[Listed]]:
     for i, position in enumerate(list_at(value, place)):
         listed = {} if position is None else object_at(position, place[i])
         yield [
@@ -90,7 +90,7 @@ def _dicts(value: object, place: Place) -> Iterator[list[Listed]]:
         ]
 
 
-def _flat(value: object, place: Place) -> Iterator[list[Listed]]:
+def _flat(value: object, place: At) -> Iterator[list[Listed]]:
     columns = {name: _column(value, name, place) for name in COLUMNS}
     starts, numbers = columns["start_indices"], columns["token_ids"]
     same_length(starts, {"end_indices": columns["end_indices"]}, place)
@@ -111,7 +111,7 @@ def _flat(value: object, place: Place) -> Iterator[list[Listed]]:
         ]
 
 
-def _listed(number: int, logprob: object, rank: object, text: object, place: Place) -> Listed:
+def _listed(number: int, logprob: object, rank: object, text: object, place: At) -> Listed:
     given = None if rank is None else whole_at(rank, place["rank"])
     if given is not None and given < 1:
         raise place["rank"].unlike("a rank, from 1", rank)
@@ -119,7 +119,7 @@ def _listed(number: int, logprob: object, rank: object, text: object, place: Pla
     return Entry(log_probability(logprob, place), name, None, number), given
 
 
-def _column(value: object, name: str, place: Place) -> list[Any]:
+def _column(value: object, name: str, place: At) -> list[Any]:
     column: Any = _part(value, name)
     if column is None and name == "ranks":
         return [None] * len(_column(value, "token_ids", place))
@@ -135,7 +135,7 @@ def _part(entry: object, name: str) -> Any:
     return entry.get(name) if isinstance(entry, Mapping) else getattr(entry, name, None)
 
 
-def _id(value: object, place: Place) -> int:
+def _id(value: object, place: At) -> int:
     """Give a token's id; JSON has it as text."""
     if isinstance(value, str) and value.isdecimal():
         return int(value)
