@@ -45,6 +45,8 @@ pub struct Columns {
     pub logits: Choice,
     /// Scores in place of logits; never found by a name.
     pub scores: Option<ScoreParts<String>>,
+    /// Over how many entries those were made, if that is known.
+    pub vocab_size: Option<usize>,
     /// The labels; `labels` or `label` unless named.
     pub labels: Choice,
     /// The mask.
@@ -160,6 +162,12 @@ impl Reader {
     #[must_use]
     pub fn has_scores(&self) -> bool {
         self.places.scores.is_some()
+    }
+
+    /// Over how many entries scores were made, if that is known.
+    #[must_use]
+    pub fn vocab_size(&self) -> Option<usize> {
+        self.layout.columns.vocab_size.filter(|_| self.has_scores())
     }
 
     /// Whether there is a mask.

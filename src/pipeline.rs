@@ -177,13 +177,13 @@ impl<'a> Pipeline<'a> {
         Ok(Some(scored))
     }
 
-    /// The vocabulary of a piece; where it is scored elsewhere nobody says how large that was.
+    /// The vocabulary of a piece; where it was scored elsewhere perhaps nobody says how large it was.
     fn vocab(&mut self, rows: Option<&Rows>) -> Result<Arc<Vocab>> {
         let known = Some(self.carry.columns).filter(|&known| known > 0);
         let columns = match rows {
             // A piece of null lists alone says nothing of their length.
             Some(Rows::Logits(logits)) => logits.columns().or(known),
-            Some(Rows::Scores(_)) => self.of_scores().map(|()| None)?,
+            Some(Rows::Scores(_)) => self.of_scores().map(|()| self.reader.vocab_size())?,
             None => known,
         };
         match columns {
@@ -209,7 +209,7 @@ impl<'a> Pipeline<'a> {
         };
         Seen {
             elements: logits.iter().map(|logits| logits.element()).collect(),
-            columns: logits.and_then(LogitColumn::columns).map(|columns| columns as u64),
+            columns: logits.map_or(self.reader.vocab_size(), LogitColumn::columns).map(|n| n as u64),
             scores: matches!(&input.rows, Some(Rows::Scores(_))),
             mask: self.reader.has_mask(),
             weight: self.reader.has_weight(),

@@ -364,7 +364,7 @@ def test_what_goes_with_logits_alone() -> None:
         lm.log_softmax(source)
     with pytest.raises(SettingsError, match="this needs rows of logits"):
         lm.top_k(source, 2)
-    with pytest.raises(SettingsError, match='values="scores" has none'):
+    with pytest.raises(SettingsError, match="a source of scores has none"):
         lm.scan(example(), values="scores", dtype="bf16")
     with pytest.raises(DTypeError, match="takes columns"):
         lm.scan(np.zeros((2, 3)), values="scores")

@@ -30,6 +30,8 @@ class Columns(TypedDict, total=False):
     greater: str | None
     ties: str | None
     lse: str | None
+    # Over how many entries they were made, if that is known: labels must be below it.
+    vocab_size: int | None
     labels: str | None
     mask: str | None
     weight: str | None

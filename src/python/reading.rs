@@ -88,6 +88,7 @@ fn columns(given: &Bound<'_, PyDict>) -> PyResult<Columns> {
     Ok(Columns {
         logits: choice("logits")?,
         scores: scores(given)?,
+        vocab_size: given.get_item("vocab_size")?.map_or(Ok(None), |value| value.extract())?,
         labels: choice("labels")?,
         mask: choice("mask")?,
         weight: choice("weight")?,

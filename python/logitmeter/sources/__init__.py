@@ -12,6 +12,8 @@ from logitmeter.exceptions import DTypeError, SettingsError
 from logitmeter.sources.dtypes import element_name
 from logitmeter.sources.files import Files
 from logitmeter.sources.ipc import IpcFile
+from logitmeter.sources.llama_cpp import LlamaFile
+from logitmeter.sources.magic import is_llama
 from logitmeter.sources.memory_arrow import arrow_reader
 from logitmeter.sources.memory_numpy import Dense, refuse_masked
 from logitmeter.sources.memory_torch import is_tensor, rows_of
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logitmeter.sources.base import Reader
+    from logitmeter.sources.files import File
     from logitmeter.sources.paths import PathsLike
 
 __all__ = ["Data", "Source", "SourceLike", "data_of", "open_source", "scan"]
@@ -55,10 +58,12 @@ def scan(
     Parameters
     ----------
     source
-        Arrow IPC files (a path, a list of paths, a glob, a directory; several are pooled, globs
-        and directories in byte order), an array of logits ``[N, V]`` or ``[B, T, V]`` (NumPy,
-        ``ml_dtypes.bfloat16``, torch, jax, anything with ``__array__`` or ``__dlpack__``), or
-        anything with ``__arrow_c_stream__`` or ``__arrow_c_array__`` (pyarrow, polars, DuckDB).
+        Files (a path, a list of paths, a glob, a directory; several are pooled, globs and
+        directories in byte order): Arrow IPC, or logits of llama.cpp
+        (``llama-perplexity --kl-divergence-base``), which hold scores whatever `values` says. Or
+        an array of logits ``[N, V]`` or ``[B, T, V]`` (NumPy, ``ml_dtypes.bfloat16``, torch, jax,
+        anything with ``__array__`` or ``__dlpack__``), or anything with ``__arrow_c_stream__`` or
+        ``__arrow_c_array__`` (pyarrow, polars, DuckDB).
     labels
         Integers ``[N]`` or ``[B, T]``, or files of labels, paired with those of `source` in order.
     columns
@@ -125,7 +130,7 @@ def scan(
     if isinstance(source, Source):
         raise SettingsError("scan takes an input, and this is a Source already")
     reader, files = _reader(source, element, memory_map=memory_map, join_files=join_files)
-    scored = values == "scores"
+    scored = values == "scores" or (isinstance(reader, Files) and reader.scored)
     if scored:
         _check_holds_columns(reader, element)
     return Source(
@@ -157,7 +162,7 @@ def _reader(
 ) -> tuple[Reader, int | None]:
     """Give the reader for this kind of input, and how many files it has."""
     if is_paths(thing):
-        files = _ipc_files(thing, memory_map=memory_map)
+        files = _files(thing, memory_map=memory_map)
         return Files(files, join=join_files), len(files)
     refuse_masked(thing, "logits")
     if is_tensor(thing):
@@ -169,15 +174,17 @@ def _reader(
     return reader, None
 
 
-def _ipc_files(paths: PathsLike, *, memory_map: bool) -> list[IpcFile]:
-    return [IpcFile(path, memory_map=memory_map) for path in expand(paths)]
+def _files(paths: PathsLike, *, memory_map: bool) -> list[File]:
+    """Give each file by what it is; a file of no known format says so when it is opened."""
+    kinds = ((LlamaFile if is_llama(path) else IpcFile, path) for path in expand(paths))
+    return [kind(path, memory_map=memory_map) for kind, path in kinds]
 
 
 def _label_files(labels: Any, *, memory_map: bool) -> Any:
     """Labels as they are, unless they are paths."""
     if not is_paths(labels):
         return labels
-    return LabelFiles([*_ipc_files(labels, memory_map=memory_map)])
+    return LabelFiles(_files(labels, memory_map=memory_map))
 
 
 def _check_is_array(thing: Any) -> None:
@@ -198,7 +205,7 @@ def _check_holds_columns(reader: Reader, element: str | None) -> None:
         message = 'values="scores" takes columns (an Arrow table or file), and this is an array'
         raise DTypeError(message, expected="columns", got=f"an array {list(reader.rows.shape)}")
     if element is not None:
-        message = f'dtype="{element}" says how logits are stored, and values="scores" has none'
+        message = f'dtype="{element}" says how logits are stored, and a source of scores has none'
         raise SettingsError(message, expected="dtype=None", got=element)
 
 

@@ -84,11 +84,8 @@ class Feed:
     def of_logits(self) -> Feed:
         """Give the same rows, of the logits and the mask alone."""
         if self.scored:
-            raise SettingsError(
-                "the source holds scores of tokens, and this needs rows of logits",
-                expected="logits",
-                got='values="scores"',
-            )
+            message = "the source holds scores of tokens, and this needs rows of logits"
+            raise SettingsError(message, expected="logits", got="scores")
         columns: Columns = {"logits": self.columns["logits"], "mask": self.columns["mask"]}
         columns |= {"labels": None, "weight": None, "sequence_id": None, "scope": None}
         return Feed(self.reader, columns, dtype=self.dtype)
@@ -133,8 +130,12 @@ class Feed:
 
     @property
     def stated_vocab(self) -> int | None:
-        """The length of a row, if its type states it."""
-        return vocab_of(self._logits_type, self.dtype)
+        """The length of a row, if its type states it; of scores what the input says it was."""
+        return (
+            self.columns.get("vocab_size")
+            if self.scored
+            else vocab_of(self._logits_type, self.dtype)
+        )
 
     @property
     def vocab_size(self) -> int | None:

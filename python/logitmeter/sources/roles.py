@@ -75,6 +75,7 @@ def resolve(
         **parts,
         "scope": facts.scope,
         "row_period": facts.row_period,
+        "vocab_size": facts.vocab_size if scored else None,
         "by": list(by),
         "keep": list(keep),
     }
