@@ -5,18 +5,21 @@
 
 mod columns;
 mod logits;
+mod scores;
 #[cfg(test)]
 mod tests;
 
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{GroupKey, GroupTable, Key};
+use crate::score::Score;
 use crate::selection::Piece;
 use crate::settings::NullLabels;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_schema::{DataType, SchemaRef};
 
 pub use logits::LogitColumn;
+pub use scores::ScoreParts;
 
 /// A piece holds at most this many bytes of logits (one row at least).
 const PIECE_BYTES: usize = 64 << 20;
@@ -40,6 +43,10 @@ pub enum Choice {
 pub struct Columns {
     /// The logits; `logits` unless named.
     pub logits: Choice,
+    /// Scores in place of logits; never found by a name.
+    pub scores: Option<ScoreParts<String>>,
+    /// Over how many entries those were made, if that is known.
+    pub vocab_size: Option<usize>,
     /// The labels; `labels` or `label` unless named.
     pub labels: Choice,
     /// The mask.
@@ -69,7 +76,7 @@ pub struct Layout {
     pub ignore_index: i64,
     /// Whether labels are needed.
     pub labels: bool,
-    /// Whether logits are needed.
+    /// Whether logits, or the scores in their place, are needed.
     pub logits: bool,
     /// One row in so many is a placeholder without logits.
     pub row_period: Option<u64>,
@@ -79,6 +86,7 @@ pub struct Layout {
 #[derive(Debug, Clone)]
 struct Places {
     logits: Option<usize>,
+    scores: Option<ScoreParts<usize>>,
     labels: Option<usize>,
     mask: Option<usize>,
     weight: Option<usize>,
@@ -88,11 +96,20 @@ struct Places {
     keep: Vec<usize>,
 }
 
+/// What scores the tokens of a piece.
+#[derive(Debug)]
+pub enum Rows {
+    /// Rows of logits.
+    Logits(LogitColumn),
+    /// Scores that were made elsewhere, one a row.
+    Scores(Vec<Score>),
+}
+
 /// A piece of the stream.
 #[derive(Debug)]
 pub struct Input {
-    /// The logits, unless they were not asked for.
-    pub logits: Option<LogitColumn>,
+    /// What scores the tokens, unless it was not asked for.
+    pub rows: Option<Rows>,
     /// All other columns, decoded.
     pub piece: Piece,
     /// Columns to pass through.
@@ -139,6 +156,18 @@ impl Reader {
     #[must_use]
     pub fn row_period(&self) -> Option<u64> {
         self.layout.row_period
+    }
+
+    /// Whether there are scores in place of logits.
+    #[must_use]
+    pub fn has_scores(&self) -> bool {
+        self.places.scores.is_some()
+    }
+
+    /// Over how many entries scores were made, if that is known.
+    #[must_use]
+    pub fn vocab_size(&self) -> Option<usize> {
+        self.layout.columns.vocab_size.filter(|_| self.has_scores())
     }
 
     /// Whether there is a mask.
@@ -201,10 +230,14 @@ impl Reader {
         let (places, layout) = (&self.places, &self.layout);
         let column =
             |at: Option<usize>| at.map(|at| (self.schema.field(at).name().as_str(), batch.column(at)));
-        let logits = places
-            .logits
-            .map(|at| LogitColumn::new(self.schema.field(at), batch.column(at), layout.element))
-            .transpose()?;
+        let rows = match (places.logits, &places.scores) {
+            (Some(at), _) => {
+                let logits = LogitColumn::new(self.schema.field(at), batch.column(at), layout.element)?;
+                Some(Rows::Logits(logits))
+            }
+            (None, Some(at)) => Some(Rows::Scores(scores::scores(batch, at)?)),
+            (None, None) => None,
+        };
         let labels = match column(places.labels) {
             Some((name, array)) => columns::labels(name, array, layout.ignore_index, layout.null_labels)?,
             None => Vec::new(),
@@ -218,7 +251,7 @@ impl Reader {
             groups: (!places.by.is_empty()).then(|| self.groups(batch, groups)).transpose()?,
         };
         let keep = batch.project(&places.keep).map_err(|e| stream_error(&e))?;
-        Ok(Input { logits, piece, keep })
+        Ok(Input { rows, piece, keep })
     }
 
     /// The number of each row's group.
@@ -269,8 +302,11 @@ impl Places {
             Some(at) => Ok(Some(at)),
             None => named(names[0]).map(Some),
         };
+        let scores = columns.scores.as_ref().filter(|_| layout.logits);
+        let logits = layout.logits && scores.is_none();
         Ok(Self {
-            logits: if layout.logits { require(&columns.logits, &["logits"])? } else { None },
+            logits: if logits { require(&columns.logits, &["logits"])? } else { None },
+            scores: scores.map(|scores| scores.find(|name| named(name))).transpose()?,
             labels: if layout.labels { require(&columns.labels, &["labels", "label"])? } else { None },
             mask: choose(&columns.mask, &["mask"])?,
             weight: choose(&columns.weight, &["weight"])?,

@@ -12,7 +12,8 @@
 //! - [`selection`] decides which tokens count before a logit is read; its state carries over every
 //!   cut of the input.
 //! - [`kernel`] scores rows, and knows neither Arrow nor Python. Every tier gives the same bits.
-//! - [`scoring`] spreads a piece's rows over the threads of the call ([`parallel`]).
+//! - [`scoring`] spreads a piece's rows over the threads of the call ([`parallel`]). A stream may
+//!   hold tokens that somebody else scored in place of logits ([`score`]); the kernel is not asked.
 //! - [`tally`] adds up exactly: merging is associative and commutative to the bit. It is the only
 //!   thing that crosses threads, shards and machines.
 //! - [`sinks`] are the other ends of the line: columns a token, a sequence, rows of log-softmax.
@@ -30,6 +31,7 @@ pub mod pipeline;
 #[cfg(feature = "python")]
 mod python;
 pub mod rows;
+pub mod score;
 pub mod scoring;
 pub mod selection;
 pub mod settings;

@@ -4,14 +4,15 @@
 //! decided, in the order of positions. What carries over a cut lives in [`Carry`], so that a
 //! [`crate::meter::Meter`] can go on with the next update.
 
-use crate::arrow::{Input, LogitColumn, Reader};
+use crate::arrow::{Input, LogitColumn, Reader, Rows};
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Flags, Kernel, RowJob, RowScore};
 use crate::key::GroupTable;
 use crate::parallel::Control;
 use crate::rows::Vocab;
-use crate::scoring::{Job, Scorer};
+use crate::score::Score;
+use crate::scoring::{Job, MISSING, Scorer};
 use crate::selection::{Check, Counts, Failure, RowAt, RowNumbers, Selected, Selector, SequenceEnd};
 use crate::settings::{NonFinite, Settings};
 use crate::tally::{Seen, Token};
@@ -35,10 +36,11 @@ pub struct Carry {
 
 /// With shift the last row of a piece scores the first label of the next.
 #[derive(Debug, Clone)]
-struct CarriedRow {
-    element: Element,
-    /// `None` for a null row.
-    bytes: Option<Vec<u8>>,
+enum CarriedRow {
+    /// A row of logits; `None` for a null row.
+    Logits(Element, Option<Vec<u8>>),
+    /// What was given in its place.
+    Score(Score),
 }
 
 /// What a piece gave.
@@ -122,7 +124,7 @@ impl Carry {
     /// # Errors
     /// The first error, which nothing can precede any more.
     pub fn finish(&mut self, settings: &Settings) -> Result<Scored> {
-        let Some(vocab) = self.vocab.clone() else { return Ok(Scored::default()) };
+        let vocab = self.vocab.clone().unwrap_or_else(|| Arc::new(Vocab::unknown()));
         let selected = self.selector.finish(&vocab);
         self.row = None;
         let scores =
@@ -158,13 +160,7 @@ impl<'a> Pipeline<'a> {
         let Some(input) = self.reader.next(&mut self.carry.groups)? else { return Ok(None) };
         let start = self.carry.selector.position();
         self.carry.selector.set_row_period(self.reader.row_period());
-        // A piece of null lists alone says nothing of their length.
-        let columns = input.logits.as_ref().map_or(Some(self.carry.columns), LogitColumn::columns);
-        let columns = columns.or(Some(self.carry.columns).filter(|&known| known > 0));
-        let vocab = match columns {
-            Some(columns) => self.carry.vocab(columns, self.settings)?,
-            None => Arc::new(Vocab::unknown()),
-        };
+        let vocab = self.vocab(input.rows.as_ref())?;
         let selected = self.carry.selector.push(&input.piece, &vocab);
         let mut scored = Scored {
             counts: self.carry.selector.take_counts(),
@@ -173,18 +169,48 @@ impl<'a> Pipeline<'a> {
             ..Scored::default()
         };
         self.read.rows += input.piece.len() as u64;
-        match (&input.logits, self.scorer.is_some()) {
-            (Some(logits), true) => self.score(logits, &vocab, selected, &mut scored, control)?,
+        match (&input.rows, self.scorer.is_some()) {
+            (Some(rows), true) => self.score(rows, &vocab, selected, &mut scored, control)?,
             _ => self.decide(selected, &mut scored),
         }
         scored.kept = Some((start, input.keep));
         Ok(Some(scored))
     }
 
+    /// The vocabulary of a piece; where it was scored elsewhere perhaps nobody says how large it was.
+    fn vocab(&mut self, rows: Option<&Rows>) -> Result<Arc<Vocab>> {
+        let known = Some(self.carry.columns).filter(|&known| known > 0);
+        let columns = match rows {
+            // A piece of null lists alone says nothing of their length.
+            Some(Rows::Logits(logits)) => logits.columns().or(known),
+            Some(Rows::Scores(_)) => self.of_scores().map(|()| self.reader.vocab_size())?,
+            None => known,
+        };
+        match columns {
+            Some(columns) => self.carry.vocab(columns, self.settings),
+            None => Ok(Arc::new(Vocab::unknown())),
+        }
+    }
+
+    /// Options that cannot be met where there are no logits.
+    fn of_scores(&self) -> Result<()> {
+        if self.settings.valid_vocab.is_none() && self.settings.vocab_mask.is_none() {
+            return Ok(());
+        }
+        let message = "valid_vocab and vocab_mask leave entries out of rows of logits, and the input holds \
+                       scores, which were made without them";
+        Err(Error::new(ErrorKind::Settings, message).wanted("rows of logits", "scores"))
+    }
+
     fn seen(&self, input: &Input) -> Seen {
+        let logits = match &input.rows {
+            Some(Rows::Logits(logits)) => Some(logits),
+            _ => None,
+        };
         Seen {
-            elements: input.logits.iter().map(LogitColumn::element).collect(),
-            columns: input.logits.as_ref().and_then(LogitColumn::columns).map(|columns| columns as u64),
+            elements: logits.iter().map(|logits| logits.element()).collect(),
+            columns: logits.map_or(self.reader.vocab_size(), LogitColumn::columns).map(|n| n as u64),
+            scores: matches!(&input.rows, Some(Rows::Scores(_))),
             mask: self.reader.has_mask(),
             weight: self.reader.has_weight(),
             unknown_sequences: false,
@@ -194,13 +220,12 @@ impl<'a> Pipeline<'a> {
     /// Scores what this piece decided, and in advance what stays held.
     fn score(
         &mut self,
-        logits: &LogitColumn,
+        rows: &Rows,
         vocab: &Vocab,
         selected: Selected,
         scored: &mut Scored,
         control: &mut dyn Control,
     ) -> Result<()> {
-        self.read.bytes += (logits.rows() * logits.row_bytes()) as u64;
         let Some(scorer) = self.scorer.as_deref_mut() else { return Ok(()) };
         let picks = selected.picks.iter().map(|pick| (pick.row, pick.label));
         let advance = selected.advance.iter().map(|a| (a.row, a.label));
@@ -211,7 +236,13 @@ impl<'a> Pipeline<'a> {
                 _ => None,
             })
             .collect();
-        let fresh = scorer.score(logits, vocab, &jobs, control)?;
+        let fresh: Vec<Score> = match rows {
+            Rows::Logits(logits) => {
+                self.read.bytes += (logits.rows() * logits.row_bytes()) as u64;
+                scorer.score(logits, vocab, &jobs, control)?.into_iter().map(Score::from).collect()
+            }
+            Rows::Scores(given) => jobs.iter().map(|job| given[job.row as usize]).collect(),
+        };
         let carried = self.carry.row.as_ref().map(|row| (row, &*scorer));
         let mut used = 0;
         let mut take = |row, label| {
@@ -222,15 +253,17 @@ impl<'a> Pipeline<'a> {
             let carried = carried.map(|(row, scorer)| row.score(scorer, vocab, label));
             score_of(row, &selected.held, here, carried)
         };
-        let scores: Vec<RowScore> = selected.picks.iter().map(|p| take(p.row, p.label)).collect();
+        let scores: Vec<Score> = selected.picks.iter().map(|p| take(p.row, p.label)).collect();
         for advance in &selected.advance {
             let score = take(advance.row, advance.label);
             self.carry.selector.set_score(advance.slot, score);
         }
-        self.carry.watch.add_rows(logits, vocab, &selected, &scores);
+        if let Rows::Logits(logits) = rows {
+            self.carry.watch.add_rows(logits, vocab, &selected, &scores);
+        }
         self.carry.watch.add_run_ends(self.carry.selector.take_last_labels());
         if self.settings.shift {
-            self.carry.row = CarriedRow::last_of(logits, vocab);
+            self.carry.row = CarriedRow::last_of(rows, vocab);
         }
         self.conclude(selected, scores, scored);
         Ok(())
@@ -238,16 +271,17 @@ impl<'a> Pipeline<'a> {
 
     /// Without logits: the tokens with no scores.
     fn decide(&mut self, selected: Selected, scored: &mut Scored) {
-        let unknown = RowScore { nll: 0.0, lse: 0.0, rank: 0, greater: 0, ties: 0, flags: Flags(0) };
+        let none =
+            Score::from(RowScore { nll: 0.0, lse: 0.0, rank: 0, greater: 0, ties: 0, flags: Flags(0) });
         for advance in &selected.advance {
-            self.carry.selector.set_score(advance.slot, unknown);
+            self.carry.selector.set_score(advance.slot, none);
         }
         self.carry.watch.add_run_ends(self.carry.selector.take_last_labels());
-        let scores = vec![unknown; selected.picks.len()];
+        let scores = vec![none; selected.picks.len()];
         self.conclude(selected, scores, scored);
     }
 
-    fn conclude(&mut self, selected: Selected, scores: Vec<RowScore>, scored: &mut Scored) {
+    fn conclude(&mut self, selected: Selected, scores: Vec<Score>, scored: &mut Scored) {
         let horizon = self.carry.selector.horizon();
         deliver(scored, selected, scores, &mut self.carry.selector, self.settings);
         if let Some(failure) = self.carry.selector.failure() {
@@ -260,36 +294,46 @@ impl<'a> Pipeline<'a> {
 }
 
 impl CarriedRow {
-    fn last_of(logits: &LogitColumn, vocab: &Vocab) -> Option<Self> {
-        let last = logits.rows().checked_sub(1)?;
-        Some(Self { element: logits.element(), bytes: logits.row(last, vocab).map(<[u8]>::to_vec) })
+    fn last_of(rows: &Rows, vocab: &Vocab) -> Option<Self> {
+        match rows {
+            Rows::Logits(logits) => {
+                let last = logits.rows().checked_sub(1)?;
+                Some(Self::Logits(logits.element(), logits.row(last, vocab).map(<[u8]>::to_vec)))
+            }
+            Rows::Scores(given) => given.last().copied().map(Self::Score),
+        }
     }
 
-    fn score(&self, scorer: &Scorer, vocab: &Vocab, label: u32) -> RowScore {
-        let mut scores = Vec::with_capacity(1);
-        if let Some(row) = &self.bytes {
-            let kernel: Kernel = scorer.kernel_of(self.element, vocab);
-            kernel.score(&[RowJob { row, label: Some(label) }], &mut scores);
+    fn score(&self, scorer: &Scorer, vocab: &Vocab, label: u32) -> Score {
+        match self {
+            Self::Logits(element, Some(row)) => {
+                let mut scores = Vec::with_capacity(1);
+                let kernel: Kernel = scorer.kernel_of(*element, vocab);
+                kernel.score(&[RowJob { row, label: Some(label) }], &mut scores);
+                scores.pop().unwrap_or(MISSING).into()
+            }
+            Self::Logits(_, None) => MISSING.into(),
+            Self::Score(score) => *score,
         }
-        scores.pop().unwrap_or(crate::scoring::MISSING)
     }
 }
 
 /// The score of one pick: `fresh` begins with it if it was scored with this piece.
-fn score_of(row: RowAt, held: &[RowScore], fresh: &[RowScore], carried: Option<RowScore>) -> RowScore {
+fn score_of(row: RowAt, held: &[Score], fresh: &[Score], carried: Option<Score>) -> Score {
     let found = match row {
         RowAt::Here(_) => fresh.first().copied(),
         RowAt::Held(at) => held.get(at as usize).copied(),
         RowAt::Carried => carried,
     };
-    found.unwrap_or(crate::scoring::MISSING)
+    found.unwrap_or(MISSING.into())
 }
 
-/// Hands on the tokens before the first error; a row without a distribution is one.
+/// Hands on the tokens before the first error; a row without a distribution, or a score that cannot
+/// be right, is one.
 fn deliver(
     scored: &mut Scored,
     selected: Selected,
-    scores: Vec<RowScore>,
+    scores: Vec<Score>,
     selector: &mut Selector,
     settings: &Settings,
 ) {
@@ -298,9 +342,8 @@ fn deliver(
         if limit.is_some_and(|limit| limit < (pick.position as i64, Check::NonFinite)) {
             break;
         }
-        let raise = settings.nonfinite == NonFinite::Raise || score.flags.has(Flags::MISSING);
-        if raise && score.flags.invalid() {
-            selector.note(nonfinite(pick.position, score.flags, selector.row_numbers()));
+        if let Some(failure) = refused(pick.position, &score, settings, selector.row_numbers()) {
+            selector.note(failure);
             break;
         }
         scored.tokens.push(Token {
@@ -323,6 +366,19 @@ fn deliver(
 fn settle(scored: &mut Scored, selector: &Selector, horizon: i64) {
     let failure = selector.failure().filter(|failure| failure.place.0 < horizon);
     scored.failure = failure.map(|failure| failure.error.clone());
+}
+
+/// Why the score of a counted token is an error, if it is one.
+fn refused(position: u64, score: &Score, settings: &Settings, rows: RowNumbers) -> Option<Failure> {
+    let raise = settings.nonfinite == NonFinite::Raise || score.flags.has(Flags::MISSING);
+    if raise && score.flags.invalid() {
+        return Some(nonfinite(position, score.flags, rows));
+    }
+    let (what, got, expected) = score.fault()?;
+    let message = format!("{what} is {got} at position {position}; expected {expected}");
+    let row = Some(rows.of(position as i64));
+    let error = Error::new(ErrorKind::Label, message).wanted(expected, got).at(position as i64, row);
+    Some(Failure { place: (position as i64, Check::NonFinite), error })
 }
 
 fn nonfinite(position: u64, flags: Flags, rows: RowNumbers) -> Failure {

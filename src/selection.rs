@@ -17,9 +17,9 @@ mod piece;
 #[cfg(test)]
 mod tests;
 
-use crate::kernel::RowScore;
 use crate::key::Key;
 use crate::rows::Vocab;
+use crate::score::Score;
 use crate::settings::{OnShort, Settings};
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -163,7 +163,7 @@ impl Selector {
     }
 
     /// Hands over the score of a held position.
-    pub fn set_score(&mut self, slot: usize, score: RowScore) {
+    pub fn set_score(&mut self, slot: usize, score: Score) {
         if let Some(held) = self.gap.get_mut(slot) {
             held.row = HeldRow::Scored(score);
         }

@@ -2,8 +2,8 @@
 
 use crate::arrow::LogitColumn;
 use crate::element::Element;
-use crate::kernel::RowScore;
 use crate::rows::Vocab;
+use crate::score::Score;
 use crate::selection::{RowAt, Selected};
 use crate::settings::Settings;
 use std::collections::HashMap;
@@ -32,13 +32,7 @@ pub type Warning = (&'static str, String);
 
 impl Watch {
     /// Looks at a piece's picks.
-    pub fn add_rows(
-        &mut self,
-        logits: &LogitColumn,
-        vocab: &Vocab,
-        selected: &Selected,
-        scores: &[RowScore],
-    ) {
+    pub fn add_rows(&mut self, logits: &LogitColumn, vocab: &Vocab, selected: &Selected, scores: &[Score]) {
         for near in &selected.neighbours {
             let (pick, score) = (&selected.picks[near.pick], &scores[near.pick]);
             if let RowAt::Here(row) = pick.row {
@@ -57,7 +51,7 @@ impl Watch {
         }
     }
 
-    fn add_fit(&mut self, logits: &LogitColumn, vocab: &Vocab, row: u32, score: &RowScore, other: [u32; 2]) {
+    fn add_fit(&mut self, logits: &LogitColumn, vocab: &Vocab, row: u32, score: &Score, other: [u32; 2]) {
         let Some(bytes) = logits.row(row as usize, vocab) else { return };
         let logit = |id: u32| logits.element().get(bytes, id as usize);
         let (Some(left), Some(right)) = (logit(other[0]), logit(other[1])) else { return };
@@ -70,7 +64,7 @@ impl Watch {
         }
     }
 
-    fn add_row(&mut self, logits: &LogitColumn, vocab: &Vocab, row: u32, score: &RowScore) {
+    fn add_row(&mut self, logits: &LogitColumn, vocab: &Vocab, row: u32, score: &Score) {
         let Some(bytes) = logits.row(row as usize, vocab) else { return };
         // A stored log-probability is off by half a unit, and V of them add up.
         let slack = match logits.element() {

@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {
 
 def part(**changes: Any) -> PartSummary:
     """Describe a part of 58,409 tokens in 1,204 sequences."""
-    base: PartSummary = {
+    base: dict[str, Any] = {
         "loss": 2.314719,
         "loss_stderr": 0.00209,
         "loss_ci": (2.310619, 2.318819),
@@ -48,9 +48,14 @@ def part(**changes: Any) -> PartSummary:
         "num_sequences": 1204,
         "num_ties": 0,
         "num_invalid": 0,
+        "num_bounded": 0,
+        "num_unknown": 0,
         "sum_weight": 58409.0,
     }
-    return base | changes  # type: ignore[return-value]
+    found = base | changes
+    for name in ("loss", "perplexity", "accuracy"):  # exact, where no bounds are said
+        found.setdefault(f"{name}_bounds", (found[name], found[name]))
+    return found  # type: ignore[return-value]
 
 
 def unknown(**changes: Any) -> PartSummary:
@@ -64,7 +69,7 @@ def unknown(**changes: Any) -> PartSummary:
 def empty() -> PartSummary:
     """Describe a part without a token."""
     figures = ("loss", "perplexity", "accuracy", "accuracy_strict", "accuracy_optimistic", "mrr")
-    zeros = ("num_tokens", "num_correct", "num_ties", "num_invalid")
+    zeros = ("num_tokens", "num_correct", "num_ties", "num_invalid", "num_bounded", "num_unknown")
     return unknown(
         **dict.fromkeys(figures, NAN),
         **dict.fromkeys(zeros, 0),
@@ -112,6 +117,7 @@ def summary(**changes: Any) -> Summary:
         "hidden_label_ids": {},
         "elements": ["float16"],
         "vocab_size": 151936,
+        "scored": False,
         "has_mask": True,
         "weighted": False,
         "sequences_known": True,

@@ -35,7 +35,16 @@ DATA_FLAGS = {"mask", "weight", "sequence_id", "by"}
 
 EVERY_FLAG = [
     *("--labels", "l1", "l2", "--columns", "logits=x,labels=y", "--dtype", "bf16"),
-    *("--null-labels", "ignore", "--memory-map", "--join-files", "--limit", "7"),
+    *(
+        "--values",
+        "scores",
+        "--null-labels",
+        "ignore",
+        "--memory-map",
+        "--join-files",
+        "--limit",
+        "7",
+    ),
     *("--mask", "m", "--weight", "w", "--sequence-id", "s", "--by", "task", "--by", "file"),
     *("--ignore-index", "-1", "--shift", "--leading", "1", "--trailing", "2"),
     *("--on-short", "count", "--valid-vocab", "3"),
@@ -59,6 +68,7 @@ def test_flags_of_reading_are_arguments_of_scan() -> None:
         "labels": ["l1", "l2"],
         "columns": {"logits": "x", "labels": "y"},
         "dtype": "bf16",
+        "values": "scores",
         "null_labels": "ignore",
         "memory_map": True,
         "join_files": True,

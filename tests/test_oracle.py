@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle.cases import EXAMPLES, Example, case, counting_cases, random_case
 from oracle.counting import Case, Counted, Failure, Token, count
-from oracle.metrics import clustered_se, report
-from oracle.rows import Invalid, Score, log_softmax, score, score_f64, top_k
+from oracle.metrics import NOWHERE, clustered_se, report
+from oracle.rows import Invalid, Score, Unknown, log_softmax, score, score_f64, top_k
 
 INF, NAN = math.inf, math.nan
 many = settings(
@@ -290,7 +290,7 @@ def test_special_rows(of: Any, arguments: Any, nll: float, ranks: Any) -> None:
     result = of(*arguments)
     assert float(result.nll) == pytest.approx(nll, rel=1e-15, abs=0)
     assert math.copysign(1, result.nll) == 1
-    assert result[2:] == ranks
+    assert (result.rank, result.ties, result.greater) == ranks
 
 
 @pytest.mark.parametrize("of", [score, score_f64])
@@ -435,6 +435,34 @@ def test_invalid_and_infinite() -> None:
     empty = report(tokens_of(), {}, sequences_known=True)["whole"]
     assert math.isnan(empty["loss"])
     assert empty["num_tokens"] == 0
+
+
+def test_bounded_and_unknown_by_hand() -> None:
+    counted = tokens_of(
+        (0, 1.0, False, ""), (0, 1.0, False, ""), (1, 2.0, True, ""), (2, 1.0, False, "")
+    )
+    scores: dict[int, Score | Invalid | Unknown] = {
+        0: Score(0.5, 0.0, 0, 0, 0),
+        1: Score(2.0, 0.0, 5, 0, 5, nll_high=INF, rank_high=NOWHERE),
+        2: Score(1.0, 0.0, 0, 1, 0, rank_high=1),
+        3: Unknown(),
+    }
+    whole = report(counted, scores, sequences_known=True, ks=(1, 2))["whole"]
+    assert (whole["num_tokens"], whole["num_bounded"], whole["num_unknown"]) == (3, 2, 1)
+    assert whole["loss"] == 4.5 / 4
+    assert whole["loss_bounds"] == (4.5 / 4, INF)
+    assert whole["perplexity_bounds"] == (whole["perplexity"], INF)
+    assert whole["accuracy"] == 1 / 4
+    assert whole["accuracy_bounds"] == (1 / 4, 3 / 4)
+    assert (whole["accuracy_strict"], whole["accuracy_optimistic"]) == (1 / 4, 3 / 4)
+    assert whole["mrr"] == (1 + 0 + 2 / 2) / 4
+    assert whole["top_k_accuracy"] == {1: 1 / 4, 2: 3 / 4}
+    assert whole["num_correct"] == 1
+    assert whole["sequence_accuracy"] == 0.0  # of two: of the third nothing is known
+    assert whole["num_sequences"] == 2
+    hidden = report(counted, scores, sequences_known=True)["hidden"]
+    assert hidden["loss_bounds"] == (1.0, 1.0)
+    assert hidden["accuracy_bounds"] == (0.0, 1.0)
 
 
 def test_clustered_se_of_equal_clusters() -> None:

@@ -334,7 +334,7 @@ def test_label_files_may_bring_a_mask(tmp_path: Path) -> None:
         (b"PAR1" + bytes(60), "Parquet"),
         (b"\x93NUMPY\x01\x00" + bytes(60), "NumPy"),
         (b"GGUF" + bytes(60), "GGUF"),
-        (b"_logits_" + bytes(60), "llama.cpp"),
+        (b"_logits2" + bytes(60), "llama.cpp"),
         (b"\x40\0\0\0\0\0\0\0{" + bytes(60), "safetensors"),
         (b"hello world", "68 65 6c 6c 6f"),
         (b"\x80\x02\x8a\nl\xfc\x9c", "torch.load"),

@@ -20,6 +20,18 @@ class Columns(TypedDict, total=False):
     """
 
     logits: str
+    # Scores in place of logits, each about the label of its row; never picked up by their names.
+    # ``nll`` (null: nothing is known of the token) and ``rank`` may be the low ends of intervals
+    # that end at ``nll_high`` and ``rank_high``; without a rank that is anything.
+    nll: str | None
+    nll_high: str | None
+    rank: str | None
+    rank_high: str | None
+    greater: str | None
+    ties: str | None
+    lse: str | None
+    # Over how many entries they were made, if that is known: labels must be below it.
+    vocab_size: int | None
     labels: str | None
     mask: str | None
     weight: str | None
@@ -123,7 +135,7 @@ def check(
     settings: Settings,
     *,
     columns: Columns,
-    vocab_size: int,
+    vocab_size: int | None = None,
     null_labels: Literal["raise", "ignore"] = "raise",
 ) -> CheckCounts:
     """Decide which tokens count, from a stream that holds no logits; raises the first error."""
@@ -140,6 +152,8 @@ def token_scores(
     rows: Literal["counted", "all"] = "counted",
 ) -> ScoreStream:
     """Columns: position, row u64, hidden bool, nll, logprob, lse f64, rank, ties u32, kept columns.
+
+    Of scores in place of logits also nll_high f64 and rank_high u32, before the kept columns.
 
     With ``rows="all"`` one row for every position of the input; those that are not counted hold
     null in all but ``position`` and the kept columns.
@@ -220,11 +234,14 @@ class PartSummary(TypedDict):
     loss: float
     loss_stderr: float
     loss_ci: tuple[float, float]
+    loss_bounds: tuple[float, float]
     perplexity: float
     perplexity_ci: tuple[float, float]
+    perplexity_bounds: tuple[float, float]
     accuracy: float
     accuracy_stderr: float
     accuracy_ci: tuple[float, float]
+    accuracy_bounds: tuple[float, float]
     accuracy_strict: float
     accuracy_optimistic: float
     mrr: float
@@ -235,6 +252,8 @@ class PartSummary(TypedDict):
     num_sequences: int
     num_ties: int
     num_invalid: int
+    num_bounded: int
+    num_unknown: int
     sum_weight: float
 
 class TripleSummary(TypedDict):
@@ -262,6 +281,7 @@ class Summary(TypedDict):
     hidden_label_ids: dict[int, int]
     elements: list[str]  # element types seen, as NumPy names them
     vocab_size: int | None
+    scored: bool
     has_mask: bool
     weighted: bool
     sequences_known: bool

@@ -41,7 +41,7 @@ def figures(part: Part) -> dict[str, float | int]:
     found: dict[str, float | int] = {}
     for field in fields(Part):
         value = getattr(part, field.name)
-        if field.name.endswith("_ci"):
+        if field.name.endswith(("_ci", "_bounds")):
             found |= {f"{field.name}_low": value[0], f"{field.name}_high": value[1]}
         elif not field.name.startswith("_"):
             found[field.name] = value
@@ -127,19 +127,29 @@ def document(report: Report) -> dict[str, Any]:
         "settings": report.settings,
         "elements": report.elements,
         "vocab_size": report.vocab_size,
+        "scored": report.scored,
         "has_mask": report.has_mask,
         "weighted": report.weighted,
         "sequences_known": report.sequences_known,
         "numeric_version": report.numeric_version,
+        "heading": report.heading,
     }
 
 
 def _nested(group: GroupReport) -> dict[str, Any]:
     return {
-        **figures(group),
-        "visible": figures(group.visible),
-        "hidden": figures(group.hidden),
+        **_figures_and_bounds(group),
+        "visible": _figures_and_bounds(group.visible),
+        "hidden": _figures_and_bounds(group.hidden),
     }
+
+
+def _figures_and_bounds(part: Part) -> dict[str, Any]:
+    """Name every figure; here, where values may be lists, bounds stay pairs."""
+    found: dict[str, Any] = dict(figures(part))
+    for name in ("loss_bounds", "perplexity_bounds", "accuracy_bounds"):
+        found[name] = (found.pop(f"{name}_low"), found.pop(f"{name}_high"))
+    return found
 
 
 def arrow_table(report: Report) -> pa.Table:

@@ -51,6 +51,7 @@ class FrozenMapping(Mapping[K, V_co], Generic[K, V_co]):
 class Part:
     """The figures of the whole, of the visible reply, or of the hidden tokens.
 
+    Where tokens came scored within bounds, every figure is its own low end: see `loss_bounds`.
     Two parts are equal when every figure is; nan equals nan here.
 
     Attributes
@@ -61,6 +62,9 @@ class Part:
         Its standard error, clustered by sequence, and the 95% interval (low, high) from
         Student's t with one degree of freedom less than there are sequences [1]_; nan where
         sequences are unknown or there is only one.
+    loss_bounds, perplexity_bounds, accuracy_bounds
+        The figure itself and the most that it may be (low, high): equal, unless scores that were
+        given in place of logits are intervals. Standard errors are those of the low ends.
     perplexity, perplexity_ci
         exp(loss), and its 95% interval, formed on the log scale.
     accuracy, accuracy_stderr, accuracy_ci
@@ -77,6 +81,10 @@ class Part:
         Tokens whose label shares its logit with another entry of the row.
     num_invalid
         Tokens whose row of logits could not be scored (see `nonfinite`).
+    num_bounded
+        Counted tokens whose loss or rank is an interval.
+    num_unknown
+        Tokens that would count, but of which the scores say nothing: they are in no other figure.
     sum_weight
         Sum of the weights of the counted tokens; their number where there are no weights.
 
@@ -101,11 +109,14 @@ class Part:
     loss: float
     loss_stderr: float
     loss_ci: tuple[float, float]
+    loss_bounds: tuple[float, float]
     perplexity: float
     perplexity_ci: tuple[float, float]
+    perplexity_bounds: tuple[float, float]
     accuracy: float
     accuracy_stderr: float
     accuracy_ci: tuple[float, float]
+    accuracy_bounds: tuple[float, float]
     accuracy_strict: float
     accuracy_optimistic: float
     mrr: float
@@ -115,6 +126,8 @@ class Part:
     num_sequences: int
     num_ties: int
     num_invalid: int
+    num_bounded: int
+    num_unknown: int
     sum_weight: float
     _top_k: tuple[float, ...]
 
@@ -196,8 +209,11 @@ def build_group(cls: type[G], triple: TripleSummary, **more: Any) -> G:
 def _intervals(summary: PartSummary) -> dict[str, tuple[float, ...]]:
     return {
         "loss_ci": tuple(summary["loss_ci"]),
+        "loss_bounds": tuple(summary["loss_bounds"]),
         "perplexity_ci": tuple(summary["perplexity_ci"]),
+        "perplexity_bounds": tuple(summary["perplexity_bounds"]),
         "accuracy_ci": tuple(summary["accuracy_ci"]),
+        "accuracy_bounds": tuple(summary["accuracy_bounds"]),
     }
 
 
@@ -206,6 +222,12 @@ def _same(left: Any, right: Any) -> bool:
     if isinstance(left, tuple) and isinstance(right, tuple):
         return len(left) == len(right) and all(map(_same, left, right))
     return bool(left == right or (left != left and right != right))  # noqa: PLR0124 - nan
+
+
+def at_least(bounds: tuple[float, float], text: str) -> str:
+    """Mark a figure that is the low end of an interval."""
+    low, high = bounds
+    return f">= {text}" if high > low else text
 
 
 def half_width(value: float, interval: tuple[float, float]) -> float:
@@ -217,12 +239,14 @@ def half_width(value: float, interval: tuple[float, float]) -> float:
 def perplexity_text(part: Part) -> str:
     """Write the perplexity; its interval is one of the log scale, whose shorter arm decides."""
     low, high = part.perplexity_ci
-    return figure(part.perplexity, min(high - part.perplexity, part.perplexity - low))
+    value = figure(part.perplexity, min(high - part.perplexity, part.perplexity - low))
+    return at_least(part.perplexity_bounds, value)
 
 
 def loss_text(part: Part, flags: Collection[str] = ()) -> str:
     """Write the loss with its error, or with the way to get one."""
     value, error = value_and_error(part.loss, half_width(part.loss, part.loss_ci))
+    value = at_least(part.loss_bounds, value)
     if error:
         return f"loss {value} ± {error} (95%, {plural(part.num_sequences, 'sequence')})"
     if "no_sequences" in flags:
@@ -232,5 +256,7 @@ def loss_text(part: Part, flags: Collection[str] = ()) -> str:
 
 def one_line(part: Part) -> str:
     """Write the figures that people look for first."""
-    figures = f"perplexity {number_text(part.perplexity)}, accuracy {number_text(part.accuracy)}"
+    perplexity = at_least(part.perplexity_bounds, number_text(part.perplexity))
+    accuracy = at_least(part.accuracy_bounds, number_text(part.accuracy))
+    figures = f"perplexity {perplexity}, accuracy {accuracy}"
     return f"{loss_text(part)}, {figures}, {plural(part.num_tokens, 'token')}"

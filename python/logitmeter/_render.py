@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from logitmeter._numbers import clip, count, pad, printable, value_and_error, width
-from logitmeter._part import half_width, loss_text, perplexity_text
+from logitmeter._part import at_least, half_width, loss_text, perplexity_text
 from logitmeter._words import notices, sentences
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Row(NamedTuple):
 
 def text(report: Report) -> str:
     """Write the whole report for a terminal."""
-    lines = [loss_text(report, report.flags), "", *text_table(rows(report), corner(report)), ""]
+    lines = [line for said in report.heading for line in paragraph([printable(said)])]
+    lines += [loss_text(report, report.flags), "", *text_table(rows(report), corner(report)), ""]
     lines += paragraph(sentences(report))
     lines += [line for notice in notices(report) for line in paragraph([notice])]
     return "\n".join(lines)
@@ -84,9 +85,9 @@ def _cells(part: Part) -> tuple[str, ...]:
         return ("0", "-", "-", "-")
     return (
         count(part.num_tokens),
-        with_error(part.loss, part.loss_ci),
+        at_least(part.loss_bounds, with_error(part.loss, part.loss_ci)),
         perplexity_text(part),
-        with_error(part.accuracy, part.accuracy_ci),
+        at_least(part.accuracy_bounds, with_error(part.accuracy, part.accuracy_ci)),
     )
 
 
@@ -156,8 +157,12 @@ def _line(name: str, cells: Sequence[str], name_cells: int, widths: Sequence[int
 
 def html_page(report: Report) -> str:
     """Write the report as one HTML element."""
-    said = "".join(f"<p>{html.escape(line)}</p>" for line in _html_lines(report))
-    return f'<div class="logitmeter-report">{_html_table(report)}{said}</div>'
+    heading, said = map(_html_paragraphs, (report.heading, _html_lines(report)))
+    return f'<div class="logitmeter-report">{heading}{_html_table(report)}{said}</div>'
+
+
+def _html_paragraphs(lines: Iterable[str]) -> str:
+    return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
 
 
 def _html_lines(report: Report) -> list[str]:

@@ -44,6 +44,8 @@ def sentences(report: Report) -> list[str]:
         _labels_rule(report),
         _weights(report),
         _bad_rows(report),
+        _bounds(report),
+        _unknown(report),
         _perplexity(report),
         _other_figures(report),
         _ties(report),
@@ -171,6 +173,30 @@ def _invalid_rule(report: Report) -> str:
     return f"; {plural(report.num_invalid, 'invalid row')} {rule}"
 
 
+def _bounds(report: Report) -> str:
+    if not report.num_bounded:
+        return ""
+    ends = (
+        ("loss", report.loss_bounds),
+        ("perplexity", report.perplexity_bounds),
+        ("accuracy", report.accuracy_bounds),
+    )
+    wide = [f"{name} {_interval(bounds)}" for name, bounds in ends if bounds[1] > bounds[0]]
+    known = f"Known only within bounds: {plural(report.num_bounded, 'token')}"
+    return f"{known} ({', '.join(wide)}; figures are the low ends)." if wide else f"{known}."
+
+
+def _interval(bounds: tuple[float, float]) -> str:
+    low, high = bounds
+    return f"{number_text(low)} to {number_text(high)}"
+
+
+def _unknown(report: Report) -> str:
+    if not report.num_unknown:
+        return ""
+    return f"Left out, since nothing is known of them: {plural(report.num_unknown, 'token')}."
+
+
 def _other_figures(report: Report) -> str:
     figures = [
         f"Top-5 accuracy {number_text(report.top_k_accuracy(5))}",
@@ -199,13 +225,17 @@ def _perplexity(report: Report) -> str:
 
 
 def _logits(report: Report) -> str:
+    given = "Scores as they were given" if report.scored else ""
+    if given and not report.elements:
+        return f"{given}, without logits; numeric version {report.numeric_version}."
     elements = ", ".join(report.elements)
     vocabulary = ""
     if report.vocab_size is not None:
         vocabulary = f", vocabulary {count(report.vocab_size)}{_left_out(report.settings)}"
     precision = report.settings.get("precision", "fast")
     ending = f"{precision} precision, numeric version {report.numeric_version}."
-    return f"Logits: {elements or 'none'}{vocabulary}, {ending}"
+    logits = f"Logits: {elements or 'none'}{vocabulary}, {ending}"
+    return f"{logits} {given} for the rest." if given else logits
 
 
 def _left_out(settings: Mapping[str, object]) -> str:

@@ -19,7 +19,7 @@ __all__ = ["check_labels", "checked_first", "named_errors", "require_data"]
 
 
 def require_data(feed: Feed, settings: Settings) -> None:
-    """Check that there are labels, and a mask where tokens are to be added around it."""
+    """Check that there are labels, and what the settings need: a mask, rows of logits."""
     present = [name for name in feed.reader.schema.names if not name.startswith("__")]
     if feed.columns["labels"] is None:
         raise SettingsError(
@@ -29,6 +29,13 @@ def require_data(feed: Feed, settings: Settings) -> None:
             got=", ".join(present),
         )
     options = settings.to_dict()
+    if feed.scored and (options["valid_vocab"] is not None or options["vocab_mask"] is not None):
+        raise SettingsError(
+            "valid_vocab and vocab_mask leave entries out of rows of logits, and the source holds "
+            "scores, which were made without them",
+            expected="rows of logits",
+            got="scores",
+        )
     if feed.columns["mask"] is None and (options["leading"] or options["trailing"]):
         raise SettingsError(
             "leading and trailing tokens are counted around the runs of a mask, and there is none: "

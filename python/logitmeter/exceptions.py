@@ -84,7 +84,7 @@ class ShapeError(LogitmeterError, ValueError):
 
 
 class LabelError(LogitmeterError, ValueError):
-    """A label, mask value, weight or group that cannot be used at its position."""
+    """A label, mask value, weight, group or given score that cannot be used at its position."""
 
 
 class ShortRunError(LabelError):

@@ -258,7 +258,8 @@ def token_scores(
 
     Columns: ``position`` (the label's) and ``row`` (the logits') u64, ``hidden`` bool, ``nll``,
     ``logprob`` and ``lse`` float64 in nats, ``rank`` (0 is best) and ``ties`` u32, then those of
-    `keep`.
+    `keep`. Of a source of scores also ``nll_high`` and ``rank_high``, the high ends (4294967295
+    where a rank has none), and a token of which nothing is known is a row of nulls.
 
     Parameters
     ----------
@@ -297,7 +298,9 @@ def token_scores(
     """
     one_of("rows", rows, ("counted", "all"))
     data = data_of(labels, mask, weight, sequence_id, by)
-    feed = open_source(source_or_logits).feed(data, shift=shift, keep=kept_columns(keep))
+    source = open_source(source_or_logits)
+    kept = kept_columns(keep, scored=source.scored)
+    feed = source.feed(data, shift=shift, keep=kept)
     settings = counting_settings(
         feed.stated_vocab,
         ignore_index=ignore_index,
@@ -341,7 +344,8 @@ def sequence_scores(
     """Give the log-probability of each sequence, as an Arrow stream of one row a sequence.
 
     Columns: ``sequence_id`` (as given), ``logprob`` (the sum over counted tokens, in nats),
-    ``num_tokens`` and ``all_correct``.
+    ``num_tokens`` and ``all_correct``. Of scores within bounds the sum is that of the low ends of
+    the loss; ``all_correct`` is null where a token's rank does not say.
 
     Parameters
     ----------

@@ -73,10 +73,15 @@ class Report(GroupReport):
         The counting options.
     elements, vocab_size
         Element types of the logits, as NumPy names them, and entries a row.
+    scored
+        Whether scores were given in place of logits, for all of the input or some.
     has_mask, weighted, sequences_known
         Whether there was a mask, weights, and a way to tell sequences apart.
     numeric_version
         The version of the arithmetic: equal versions give equal bits.
+    heading
+        Sentences on what the figures are, where they are not those of a plain evaluation: what is
+        assumed rather than measured.
 
     See Also
     --------
@@ -110,10 +115,12 @@ class Report(GroupReport):
     settings: Mapping[str, Any]
     elements: tuple[str, ...]
     vocab_size: int | None
+    scored: bool
     has_mask: bool
     weighted: bool
     sequences_known: bool
     numeric_version: int
+    heading: tuple[str, ...] = ()
 
     @classmethod
     def _from_summary(cls, summary: Summary) -> Self:

@@ -22,18 +22,21 @@ __all__ = ["Scores", "TokenScores", "kept_columns"]
 
 OURS = ("position", "row", "hidden", "nll", "logprob", "lse", "rank", "ties")
 """The columns of `token_scores`."""
+BOUNDS = ("nll_high", "rank_high")
+"""Those that it has of scores as well."""
 
 
-def kept_columns(keep: str | Sequence[str]) -> list[str]:
+def kept_columns(keep: str | Sequence[str], *, scored: bool = False) -> list[str]:
     """Give the names of the columns to pass through; a lone string is one."""
     names = [keep] if isinstance(keep, str) else list(keep)
-    taken = [name for name in names if name in OURS or names.count(name) > 1]
+    ours = (*OURS, *BOUNDS) if scored else OURS
+    taken = [name for name in names if name in ours or names.count(name) > 1]
     if taken:
         found = ", ".join(dict.fromkeys(taken))
         raise SettingsError(
             f"keep: the scores have or would have several columns named {found}; "
             "rename those of the source",
-            expected=f"other names than {', '.join(OURS)}, each once",
+            expected=f"other names than {', '.join(ours)}, each once",
             got=found,
         )
     return names

@@ -84,16 +84,34 @@ pub(super) fn mask(name: &str, array: &ArrayRef) -> Result<Vec<Mark>> {
 
 /// Weights of any number type; null is NaN, which is an error where it counts.
 pub(super) fn weight(name: &str, array: &ArrayRef) -> Result<Vec<f64>> {
-    let real = |x: Option<f64>| x.unwrap_or(f64::NAN);
+    Ok(reals(name, array)?.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect())
+}
+
+/// Numbers of any type, null as None.
+pub(super) fn reals(name: &str, array: &ArrayRef) -> Result<Vec<Option<f64>>> {
     match array.data_type() {
-        DataType::Float64 => Ok(map::<Float64Type, _>(array, real)),
-        DataType::Float32 => Ok(map::<Float32Type, _>(array, |x| real(x.map(f64::from)))),
-        DataType::Float16 => Ok(map::<Float16Type, _>(array, |x| real(x.map(f64::from)))),
+        DataType::Float64 => Ok(map::<Float64Type, _>(array, |x| x)),
+        DataType::Float32 => Ok(map::<Float32Type, _>(array, |x| x.map(f64::from))),
+        DataType::Float16 => Ok(map::<Float16Type, _>(array, |x| x.map(f64::from))),
+        DataType::Null => Ok(vec![None; array.len()]),
         _ => {
-            let one = |x: Option<i128>| real(x.map(|x| x as f64));
+            let one = |x: Option<i128>| x.map(|x| x as f64);
             Ok(for_integers!(array, map_integers(one), return Err(wrong_type(name, array, "numbers"))))
         }
     }
+}
+
+/// Integers, null as None; what an i64 cannot hold becomes its largest.
+pub(super) fn wholes(name: &str, array: &ArrayRef) -> Result<Vec<Option<i64>>> {
+    let one = |x: Option<i128>| x.map(|x| i64::try_from(x).unwrap_or(i64::MAX));
+    Ok(for_integers!(
+        array,
+        map_integers(one),
+        match array.data_type() {
+            DataType::Null => vec![None; array.len()],
+            _ => return Err(wrong_type(name, array, "integers")),
+        }
+    ))
 }
 
 /// Scopes: an integer column of our own making.

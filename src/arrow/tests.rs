@@ -55,7 +55,7 @@ fn with_labels(logits: ArrayRef, layout: Layout) -> Result<Input> {
 }
 
 fn values(input: &Input) -> Vec<Option<Vec<f64>>> {
-    let logits = input.logits.as_ref().unwrap();
+    let Some(Rows::Logits(logits)) = &input.rows else { panic!("no logits") };
     let columns = logits.columns().unwrap();
     let vocab = Vocab::new(columns, None, None).unwrap();
     let widen = |row: &[u8]| (0..columns).filter_map(|i| logits.element().get(row, i)).collect();
@@ -182,6 +182,37 @@ fn masks_ids_and_groups() {
     let by = Columns { by: vec!["task".to_owned()], ..Columns::default() };
     let grouped = Layout { columns: by, ..layout() };
     assert_eq!(read(of(ids, "task"), grouped).unwrap().piece.groups, Some(vec![0, 0, 1, 1, 2]));
+}
+
+#[test]
+fn scores_in_place_of_logits() {
+    let names = ScoreParts {
+        nll: "nll".to_owned(),
+        nll_high: Some("upper".to_owned()),
+        rank: Some("rank".to_owned()),
+        ..ScoreParts::default()
+    };
+    let scored = Layout { columns: Columns { scores: Some(names), ..Columns::default() }, ..layout() };
+    let columns = |rank: ArrayRef| {
+        let labels: ArrayRef = Arc::new(Int64Array::from(vec![4; 3]));
+        let nll: ArrayRef = Arc::new(Float32Array::from(vec![Some(0.5), Some(2.0), None]));
+        let upper: ArrayRef = Arc::new(Int64Array::from(vec![None, Some(9), None]));
+        vec![("labels", labels), ("nll", nll), ("upper", upper), ("rank", rank)]
+    };
+    let rank = Arc::new(UInt64Array::from(vec![Some(0), None, Some(u64::MAX)]));
+    let input = read(columns(rank), scored.clone()).unwrap();
+    let Some(Rows::Scores(found)) = input.rows else { panic!("no scores") };
+    let ends = |i: usize| (found[i].nll, found[i].nll_high, found[i].rank, found[i].rank_high);
+    assert_eq!((ends(0), ends(1)), ((0.5, 0.5, 0, 0), (2.0, 9.0, 0, crate::score::NOWHERE)));
+    assert!(found[1].is_known() && !found[2].is_known());
+    let floats: ArrayRef = Arc::new(Float32Array::from(vec![0.0; 3]));
+    let wrong = read(columns(floats), scored.clone());
+    assert_eq!(wrong.map_err(|e| e.kind()).err(), Some(ErrorKind::DType));
+    let missing = reader(vec![("labels", Arc::new(Int64Array::from(vec![0])))], scored).map(|_| ());
+    assert_eq!(
+        missing.map_err(|e| e.message().to_owned()).err().as_deref(),
+        Some("there is no column \"nll\"; the columns are: labels")
+    );
 }
 
 #[test]

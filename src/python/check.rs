@@ -12,13 +12,13 @@ use pyo3_arrow::PyRecordBatchReader;
 
 /// Decides which tokens count, from a stream that holds no logits.
 #[pyfunction]
-#[pyo3(signature = (stream, settings, *, columns, vocab_size, null_labels="raise"))]
+#[pyo3(signature = (stream, settings, *, columns, vocab_size=None, null_labels="raise"))]
 pub(super) fn check<'py>(
     py: Python<'py>,
     stream: PyRecordBatchReader,
     settings: &Settings,
     columns: &Bound<'_, PyDict>,
-    vocab_size: usize,
+    vocab_size: Option<usize>,
     null_labels: &str,
 ) -> PyResult<Bound<'py, PyDict>> {
     let stop = Stop::default();
@@ -35,7 +35,9 @@ pub(super) fn check<'py>(
     let by = super::scores::names(columns, "by")?;
     let known = reader.id_type().is_some();
     let mut meter = Meter::new(settings.0.clone());
-    meter.set_vocab(vocab_size).or_raise(py)?;
+    if let Some(columns) = vocab_size {
+        meter.set_vocab(columns).or_raise(py)?;
+    }
     let mut observer = PyObserver::new(stop.clone(), None);
     let done = py.detach(|| {
         meter.update(Update { reader: &mut reader, scorer: None, by: &by, last: true }, &mut observer)

@@ -2,7 +2,7 @@
 
 use super::errors::OrRaise;
 use super::observer::Stop;
-use crate::arrow::{Choice, Columns, Layout, Reader};
+use crate::arrow::{Choice, Columns, Layout, Reader, ScoreParts};
 use crate::element::Element;
 use crate::error::{Error, ErrorKind};
 use crate::settings::NullLabels;
@@ -87,6 +87,8 @@ fn columns(given: &Bound<'_, PyDict>) -> PyResult<Columns> {
     };
     Ok(Columns {
         logits: choice("logits")?,
+        scores: scores(given)?,
+        vocab_size: given.get_item("vocab_size")?.map_or(Ok(None), |value| value.extract())?,
         labels: choice("labels")?,
         mask: choice("mask")?,
         weight: choice("weight")?,
@@ -95,6 +97,23 @@ fn columns(given: &Bound<'_, PyDict>) -> PyResult<Columns> {
         by: names("by")?,
         keep: names("keep")?,
     })
+}
+
+/// The columns of scores, if the stream holds those in place of logits.
+fn scores(given: &Bound<'_, PyDict>) -> PyResult<Option<ScoreParts<String>>> {
+    let name = |part: &str| -> PyResult<Option<String>> {
+        given.get_item(part)?.map_or(Ok(None), |value| value.extract())
+    };
+    let Some(nll) = name("nll")? else { return Ok(None) };
+    Ok(Some(ScoreParts {
+        nll,
+        nll_high: name("nll_high")?,
+        rank: name("rank")?,
+        rank_high: name("rank_high")?,
+        greater: name("greater")?,
+        ties: name("ties")?,
+        lse: name("lse")?,
+    }))
 }
 
 /// A stream read on a thread of its own, one batch ahead, so that reading and scoring overlap.

@@ -118,7 +118,7 @@ pub(super) fn token_scores(
     let reader = reading.reader(py, stream, &stop)?;
     let rows = RowNumbers { shift: settings.0.shift, period: reader.row_period() };
     let omit = settings.0.nonfinite == NonFinite::Omit;
-    let sink = TokenSink::new(reader.keep_schema(), all, rows, omit);
+    let sink = TokenSink::new(reader.keep_schema(), all, rows, omit, reader.has_scores());
     let schema = sink.schema().clone();
     let scores = line(reader, settings, threads, sink).or_raise(py)?;
     Ok(ScoreStream::new(schema, Box::new(scores), stop))

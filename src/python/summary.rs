@@ -30,6 +30,7 @@ pub(super) fn to_dict<'py>(
     dict.set_item("hidden_label_ids", hidden_labels(py, summary)?)?;
     dict.set_item("elements", summary.elements.iter().map(|e| e.name()).collect::<Vec<_>>())?;
     dict.set_item("vocab_size", summary.vocab_size)?;
+    dict.set_item("scored", summary.scored)?;
     dict.set_item("has_mask", summary.has_mask)?;
     dict.set_item("weighted", summary.weighted)?;
     dict.set_item("sequences_known", summary.sequences_known)?;
@@ -62,11 +63,14 @@ fn part<'py>(py: Python<'py>, part: &PartSummary) -> PyResult<Bound<'py, PyDict>
     dict.set_item("loss", part.loss)?;
     dict.set_item("loss_stderr", part.loss_stderr)?;
     dict.set_item("loss_ci", part.loss_ci)?;
+    dict.set_item("loss_bounds", part.loss_bounds)?;
     dict.set_item("perplexity", part.perplexity)?;
     dict.set_item("perplexity_ci", part.perplexity_ci)?;
+    dict.set_item("perplexity_bounds", part.perplexity_bounds)?;
     dict.set_item("accuracy", part.accuracy)?;
     dict.set_item("accuracy_stderr", part.accuracy_stderr)?;
     dict.set_item("accuracy_ci", part.accuracy_ci)?;
+    dict.set_item("accuracy_bounds", part.accuracy_bounds)?;
     dict.set_item("accuracy_strict", part.accuracy_strict)?;
     dict.set_item("accuracy_optimistic", part.accuracy_optimistic)?;
     dict.set_item("mrr", part.mrr)?;
@@ -77,6 +81,8 @@ fn part<'py>(py: Python<'py>, part: &PartSummary) -> PyResult<Bound<'py, PyDict>
     dict.set_item("num_sequences", part.num_sequences)?;
     dict.set_item("num_ties", part.num_ties)?;
     dict.set_item("num_invalid", part.num_invalid)?;
+    dict.set_item("num_bounded", part.num_bounded)?;
+    dict.set_item("num_unknown", part.num_unknown)?;
     dict.set_item("sum_weight", part.sum_weight)?;
     Ok(dict)
 }

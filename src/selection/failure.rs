@@ -21,7 +21,7 @@ pub enum Check {
     Weight,
     /// A run that misses a token.
     Short,
-    /// A row without a distribution.
+    /// A row without a distribution, or a given score that cannot be right.
     NonFinite,
 }
 

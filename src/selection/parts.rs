@@ -1,8 +1,8 @@
 //! What is remembered between positions: the sequence, the run, its claims, the gap before it.
 
 use super::{Label, RowAt, RowNumbers};
-use crate::kernel::RowScore;
 use crate::key::Key;
+use crate::score::Score;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
@@ -60,7 +60,7 @@ pub(super) struct Held {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum HeldRow {
     At(RowAt),
-    Scored(RowScore),
+    Scored(Score),
     /// Its label cannot be scored: an error, should a run claim it.
     Unscored,
 }

@@ -1,7 +1,7 @@
 //! What a piece gives: tokens that count, sequences that end, rows to score in advance.
 
-use crate::kernel::RowScore;
 use crate::key::Key;
+use crate::score::Score;
 
 /// Which row of logits scores a token.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,7 +68,7 @@ pub struct Selected {
     /// Tokens that count, in the order of positions.
     pub picks: Vec<Pick>,
     /// Scores that were made in advance.
-    pub held: Vec<RowScore>,
+    pub held: Vec<Score>,
     /// Sequences that ended.
     pub ends: Vec<SequenceEnd>,
     /// Rows to score in advance.

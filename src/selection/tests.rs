@@ -1,6 +1,7 @@
 //! The worked examples of the page on counting, and what a cut must not change.
 
 use super::*;
+use crate::score::Stated;
 use crate::settings::OnShort;
 
 /// A small input: labels (-100 is ignored), a mask, ids.
@@ -39,7 +40,7 @@ fn piece(case: &Case, from: usize, to: usize) -> Piece {
 /// Counts the case in pieces of `step` positions.
 fn count(case: &Case, step: usize) -> Outcome {
     let vocab = Vocab::new(10, None, None).unwrap();
-    let score = RowScore { nll: 1.0, lse: 1.0, rank: 0, greater: 0, ties: 0, flags: crate::kernel::Flags(0) };
+    let score = Score::from(Stated { nll: Some(1.0), ..Stated::default() });
     let mut selector = Selector::new(&case.settings);
     let mut outcome = Outcome::default();
     for from in (0..case.labels.len()).step_by(step) {

@@ -1,7 +1,7 @@
 //! Rows of logits to rows of something else: log-softmax, or the k best entries.
 
 use super::internal;
-use crate::arrow::{Input, LogitColumn, Reader};
+use crate::arrow::{Input, LogitColumn, Reader, Rows};
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Entry, Flags, Kernel, Output, RowScore};
@@ -83,10 +83,8 @@ impl RowReader {
     }
 
     fn next(&mut self) -> Result<Option<Piece>> {
-        let Some(Input { logits: Some(logits), piece, .. }) = self.reader.next(&mut GroupTable::default())?
-        else {
-            return Ok(None);
-        };
+        let input = self.reader.next(&mut GroupTable::default())?;
+        let Some(Input { rows: Some(Rows::Logits(logits)), piece, .. }) = input else { return Ok(None) };
         let start = self.start;
         self.start += logits.rows() as u64;
         let wanted = match &piece.mask {

@@ -24,7 +24,8 @@ struct Open {
     nll: ExactSum,
     tokens: u64,
     wrong: bool,
-    omitted: bool,
+    /// Whether a token was left out, or nobody knows whether it is correct.
+    unjudged: bool,
 }
 
 /// A sequence's row.
@@ -129,17 +130,19 @@ fn text(row: &Row) -> String {
 
 impl Open {
     fn add(&mut self, token: &Token, nonfinite: NonFinite) {
-        if token.score.flags.invalid() && nonfinite == NonFinite::Omit {
-            self.omitted = true;
+        let score = &token.score;
+        if !score.is_known() || (score.flags.invalid() && nonfinite == NonFinite::Omit) {
+            self.unjudged = true;
             return;
         }
         self.tokens += 1;
-        self.nll.add(token.score.nll);
-        self.wrong |= token.score.rank > 0 || token.score.flags.invalid();
+        self.nll.add(score.nll);
+        self.wrong |= score.rank > 0 || score.flags.invalid();
+        self.unjudged |= score.rank == 0 && !score.is_correct();
     }
 
-    /// Unknown where nothing counted, or where a row was left out.
+    /// Unknown where nothing counted, or where a token was not judged.
     fn all_correct(&self) -> Option<bool> {
-        (self.tokens > 0 && !self.omitted).then_some(!self.wrong)
+        (self.tokens > 0 && !self.unjudged).then_some(!self.wrong)
     }
 }

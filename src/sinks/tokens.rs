@@ -20,6 +20,8 @@ pub struct TokenSink {
     rows: RowNumbers,
     /// Rows without a distribution do not count.
     omit: bool,
+    /// Tokens come scored, perhaps within bounds.
+    scored: bool,
     next: u64,
     end: u64,
     kept: VecDeque<(u64, RecordBatch)>,
@@ -28,7 +30,7 @@ pub struct TokenSink {
 impl TokenSink {
     /// A sink that passes these columns through.
     #[must_use]
-    pub fn new(keep: &Schema, all: bool, rows: RowNumbers, omit: bool) -> Self {
+    pub fn new(keep: &Schema, all: bool, rows: RowNumbers, omit: bool, scored: bool) -> Self {
         let field = |name: &str, kind| Field::new(name, kind, true);
         let mut fields = vec![
             Field::new("position", DataType::UInt64, false),
@@ -40,9 +42,12 @@ impl TokenSink {
             field("rank", DataType::UInt32),
             field("ties", DataType::UInt32),
         ];
+        if scored {
+            fields.extend([field("nll_high", DataType::Float64), field("rank_high", DataType::UInt32)]);
+        }
         fields.extend(keep.fields().iter().map(|kept| kept.as_ref().clone().with_nullable(true)));
         let schema = Arc::new(Schema::new(fields));
-        Self { schema, all, rows, omit, next: 0, end: 0, kept: VecDeque::new() }
+        Self { schema, all, rows, omit, scored, next: 0, end: 0, kept: VecDeque::new() }
     }
 
     /// The columns.
@@ -86,16 +91,18 @@ impl TokenSink {
         (self.next..decided).map(found).collect()
     }
 
-    fn batch(&self, rows: &[(u64, Option<&Token>)]) -> Result<RecordBatch> {
+    fn batch<'t>(&self, rows: &[(u64, Option<&'t Token>)]) -> Result<RecordBatch> {
         let row_of = |token: &Token| self.rows.of(token.position as i64) as u64;
         let invalid = |token: &Token| token.score.flags.invalid();
+        let known = |(_, token): &(u64, Option<&'t Token>)| token.filter(|token| token.score.is_known());
         let real = |of: fn(&Token) -> f64| -> ArrayRef {
-            Arc::new(rows.iter().map(|(_, token)| token.map(of)).collect::<Float64Array>())
+            Arc::new(rows.iter().map(|row| known(row).map(of)).collect::<Float64Array>())
         };
         let count = |of: fn(&Token) -> u32| -> ArrayRef {
-            let one = |token: &&Token| (!invalid(token)).then(|| of(token));
-            Arc::new(rows.iter().map(|(_, token)| token.as_ref().and_then(one)).collect::<UInt32Array>())
+            let one = |token: &Token| (!invalid(token)).then(|| of(token));
+            Arc::new(rows.iter().map(|row| known(row).and_then(one)).collect::<UInt32Array>())
         };
+        let lse = |row| known(row).map(|token| token.score.lse).filter(|lse| !(self.scored && lse.is_nan()));
         let place = |(_, token): &(u64, Option<&Token>)| token.map(row_of);
         let hidden = rows.iter().map(|(_, token)| token.map(|token| token.hidden));
         let mut columns: Vec<ArrayRef> = vec![
@@ -105,10 +112,13 @@ impl TokenSink {
             real(|token| token.score.nll),
             // + 0.0 turns the -0.0 of a certain token into 0.0.
             real(|token| -token.score.nll + 0.0),
-            real(|token| token.score.lse),
+            Arc::new(rows.iter().map(lse).collect::<Float64Array>()),
             count(|token| token.score.rank),
             count(|token| token.score.ties),
         ];
+        if self.scored {
+            columns.extend([real(|token| token.score.nll_high), count(|token| token.score.rank_high)]);
+        }
         columns.extend(self.kept_columns(rows)?);
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
@@ -119,7 +129,7 @@ impl TokenSink {
     fn kept_columns(&self, rows: &[(u64, Option<&Token>)]) -> Result<Vec<ArrayRef>> {
         let width = self.kept.front().map_or(0, |(_, batch)| batch.num_columns());
         if width == 0 {
-            let absent = &self.schema.fields()[8..];
+            let absent = &self.schema.fields()[if self.scored { 10 } else { 8 }..];
             return Ok(absent
                 .iter()
                 .map(|field| arrow_array::new_null_array(field.data_type(), rows.len()))

@@ -19,7 +19,7 @@ use crate::settings::{NonFinite, OnShort, Settings};
 use std::collections::BTreeMap;
 
 const MAGIC: &[u8; 7] = b"LMTALLY";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl Tally {
     /// The canonical bytes.
@@ -141,7 +141,7 @@ impl Writer {
     fn seen(&mut self, seen: &Seen) {
         self.u8(seen.elements.iter().fold(0, |bits, e| bits | 1 << e.code()));
         self.option(seen.columns);
-        for bit in [seen.mask, seen.weight, seen.unknown_sequences] {
+        for bit in [seen.scores, seen.mask, seen.weight, seen.unknown_sequences] {
             self.u8(u8::from(bit));
         }
     }
@@ -182,8 +182,12 @@ impl Writer {
         for x in [part.num_tokens, part.num_correct, part.num_ties, part.num_invalid] {
             self.u64(x);
         }
+        for x in [part.num_bounded, part.num_unknown] {
+            self.u64(x);
+        }
         part.loss.write(&mut self.0);
-        for weight in [&part.weight, &part.correct, &part.strict, &part.optimistic] {
+        part.loss_gap.write(&mut self.0);
+        for weight in [&part.weight, &part.correct, &part.strict, &part.optimistic, &part.perhaps] {
             self.u64(weight.ones);
             weight.rest.write(&mut self.0);
         }
@@ -281,6 +285,7 @@ impl Reader<'_> {
         Some(Seen {
             elements: Element::ALL.into_iter().filter(|e| bits >> e.code() & 1 == 1).collect(),
             columns: self.option()?,
+            scores: self.flag()?,
             mask: self.flag()?,
             weight: self.flag()?,
             unknown_sequences: self.flag()?,
@@ -331,11 +336,15 @@ impl Reader<'_> {
             num_correct: self.u64()?,
             num_ties: self.u64()?,
             num_invalid: self.u64()?,
+            num_bounded: self.u64()?,
+            num_unknown: self.u64()?,
             loss: self.sum()?,
+            loss_gap: self.sum()?,
             weight: self.weight()?,
             correct: self.weight()?,
             strict: self.weight()?,
             optimistic: self.weight()?,
+            perhaps: self.weight()?,
             reciprocal: self.sum()?,
             ranks: self.list(Self::u64)?,
             weighted_ranks: self.list(|r| Some((r.u8()?, r.sum()?)))?.into_iter().collect::<BTreeMap<_, _>>(),

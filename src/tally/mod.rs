@@ -14,8 +14,9 @@ mod tests;
 
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernel::{Flags, RowScore};
+use crate::kernel::Flags;
 use crate::key::{GroupKey, GroupTable};
+use crate::score::Score;
 use crate::selection::Counts;
 use crate::settings::{NonFinite, Settings};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,8 +40,8 @@ pub struct Token {
     pub group: u32,
     /// Whether it is a hidden token.
     pub hidden: bool,
-    /// What its row gave.
-    pub score: RowScore,
+    /// What is known of it.
+    pub score: Score,
 }
 
 /// The visible reply, the hidden tokens, and both together.
@@ -69,11 +70,14 @@ pub struct Facts {
 
 /// What an input looked like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct Seen {
     /// Element types.
     pub elements: BTreeSet<Element>,
     /// Length of the rows.
     pub columns: Option<u64>,
+    /// Whether tokens came scored, without logits.
+    pub scores: bool,
     /// Whether a mask was given.
     pub mask: bool,
     /// Whether weights were given.
@@ -246,9 +250,13 @@ fn add_to(parts: &mut Parts, open: &mut OpenParts, token: &Token, nonfinite: Non
     } else {
         (&mut parts.visible, &mut open.visible)
     };
+    if !token.score.is_known() {
+        part.num_unknown += 1;
+        return open.omit();
+    }
     if !token.score.flags.invalid() {
         part.add(token);
-        open.add(token.weight, token.score.nll, token.score.rank == 0);
+        open.add(token.weight, token.score.nll, token.score.is_correct());
         return;
     }
     part.num_invalid += 1;
@@ -321,6 +329,7 @@ impl Seen {
             _ => {}
         }
         self.elements.extend(&other.elements);
+        self.scores |= other.scores;
         self.mask |= other.mask;
         self.weight |= other.weight;
         self.unknown_sequences |= other.unknown_sequences;

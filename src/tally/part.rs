@@ -2,6 +2,7 @@
 
 use super::Token;
 use super::exact_sum::ExactSum;
+use crate::score::{NOWHERE, Score};
 use std::collections::BTreeMap;
 
 /// Rank counters are kept up to this k.
@@ -42,20 +43,29 @@ impl Weight {
 pub struct Part {
     /// Counted tokens.
     pub num_tokens: u64,
-    /// Counted tokens of rank 0.
+    /// Counted tokens of rank 0, for certain.
     pub num_correct: u64,
     /// Counted tokens whose logit equals another entry's.
     pub num_ties: u64,
     /// Rows without a distribution, omitted or not.
     pub num_invalid: u64,
+    /// Counted tokens whose loss or rank is an interval.
+    pub num_bounded: u64,
+    /// Tokens of which nothing is known: they would count, and are in no other figure.
+    pub num_unknown: u64,
     /// Sum of w nll, each product rounded once.
     pub(super) loss: ExactSum,
+    /// By how much it may be larger: the sum of w times the high end of the nll, less w nll, over
+    /// tokens where they differ, each product rounded once.
+    pub(super) loss_gap: ExactSum,
     /// Sum of w.
     pub(super) weight: Weight,
     /// Sums of w where the token is correct: first of equals, alone at the top, or among the top.
     pub(super) correct: Weight,
     pub(super) strict: Weight,
     pub(super) optimistic: Weight,
+    /// Sum of w where the token may be correct, and is not for certain.
+    pub(super) perhaps: Weight,
     /// Sum of w / (rank + 1) over ranks above 0; each reciprocal is rounded, its product exact.
     pub(super) reciprocal: ExactSum,
     /// Sums of w by rank below [`TOP_K`]: weights of 1 as counts, others apart.
@@ -70,19 +80,35 @@ impl Part {
     pub(super) fn add(&mut self, token: &Token) {
         let (score, w) = (&token.score, token.weight);
         self.num_tokens += 1;
-        self.num_correct += u64::from(score.rank == 0);
+        self.num_correct += u64::from(score.is_correct());
         self.num_ties += u64::from(score.ties > 0);
-        if score.rank == 0 && score.ties == 0 {
+        if score.is_correct() && score.ties == 0 {
             self.strict.add(w);
         }
         if score.greater == 0 {
             self.optimistic.add(w);
         }
-        if score.rank > 0 {
-            self.reciprocal.add_product(w, 1.0 / (f64::from(score.rank) + 1.0));
+        // The low end of what a rank is good for is that of its high end.
+        let rank = score.rank_high;
+        if rank > 0 && rank < NOWHERE {
+            self.reciprocal.add_product(w, 1.0 / (f64::from(rank) + 1.0));
         }
-        if (score.rank as usize) < TOP_K {
-            self.add_rank(score.rank as usize, w);
+        if (rank as usize) < TOP_K {
+            self.add_rank(rank as usize, w);
+        }
+        if score.is_bounded() {
+            self.add_bounds(score, w);
+        }
+    }
+
+    fn add_bounds(&mut self, score: &Score, w: f64) {
+        self.num_bounded += 1;
+        if score.nll_high > score.nll {
+            self.loss_gap.add(w * score.nll_high);
+            self.loss_gap.add(-(w * score.nll));
+        }
+        if score.rank == 0 && !score.is_correct() {
+            self.perhaps.add(w);
         }
     }
 
@@ -111,11 +137,15 @@ impl Part {
         self.num_correct += other.num_correct;
         self.num_ties += other.num_ties;
         self.num_invalid += other.num_invalid;
+        self.num_bounded += other.num_bounded;
+        self.num_unknown += other.num_unknown;
         self.loss.merge(&other.loss);
+        self.loss_gap.merge(&other.loss_gap);
         self.weight.merge(&other.weight);
         self.correct.merge(&other.correct);
         self.strict.merge(&other.strict);
         self.optimistic.merge(&other.optimistic);
+        self.perhaps.merge(&other.perhaps);
         self.reciprocal.merge(&other.reciprocal);
         if self.ranks.len() < other.ranks.len() {
             self.ranks.resize(other.ranks.len(), 0);

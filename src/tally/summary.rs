@@ -17,11 +17,14 @@ pub struct PartSummary {
     pub loss: f64,
     pub loss_stderr: f64,
     pub loss_ci: (f64, f64),
+    pub loss_bounds: (f64, f64),
     pub perplexity: f64,
     pub perplexity_ci: (f64, f64),
+    pub perplexity_bounds: (f64, f64),
     pub accuracy: f64,
     pub accuracy_stderr: f64,
     pub accuracy_ci: (f64, f64),
+    pub accuracy_bounds: (f64, f64),
     pub accuracy_strict: f64,
     pub accuracy_optimistic: f64,
     pub mrr: f64,
@@ -32,6 +35,8 @@ pub struct PartSummary {
     pub num_sequences: u64,
     pub num_ties: u64,
     pub num_invalid: u64,
+    pub num_bounded: u64,
+    pub num_unknown: u64,
     pub sum_weight: f64,
 }
 
@@ -47,6 +52,7 @@ pub struct TripleSummary {
 /// All that a report shows.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "as above")]
+#[expect(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct Summary {
     pub total: TripleSummary,
     pub groups: Vec<(GroupKey, TripleSummary)>,
@@ -56,6 +62,7 @@ pub struct Summary {
     pub hidden_label_ids: Vec<(u32, u64)>,
     pub elements: Vec<Element>,
     pub vocab_size: Option<u64>,
+    pub scored: bool,
     pub has_mask: bool,
     pub weighted: bool,
     pub sequences_known: bool,
@@ -95,6 +102,7 @@ impl Tally {
             hidden_label_ids: self.hidden_labels.iter().map(|(&id, &count)| (id, count)).collect(),
             elements: self.seen.elements.iter().copied().collect(),
             vocab_size: self.seen.columns,
+            scored: self.seen.scores,
             has_mask: self.seen.mask,
             weighted: self.seen.weight,
             sequences_known: known,
@@ -149,17 +157,21 @@ fn part(part: &Part, known: bool) -> PartSummary {
     let interval = |x: f64, stderr: f64| (x - t * stderr, x + t * stderr);
     let loss_ci = interval(loss, loss_stderr);
     let accuracy_ci = interval(accuracy, accuracy_stderr);
+    let (loss_high, accuracy_high) = high_ends(part, &weight);
     PartSummary {
         loss,
         loss_stderr,
         loss_ci,
+        loss_bounds: (loss, loss_high),
         perplexity: loss.exp(),
         // On the log scale.
         perplexity_ci: (loss_ci.0.exp(), loss_ci.1.exp()),
+        perplexity_bounds: (loss.exp(), loss_high.exp()),
         accuracy,
         accuracy_stderr,
         // `clamp` keeps NaN, as `max` would not.
         accuracy_ci: (accuracy_ci.0.clamp(0.0, 1.0), accuracy_ci.1.clamp(0.0, 1.0)),
+        accuracy_bounds: (accuracy, accuracy_high),
         accuracy_strict: ratio(&part.strict.sum(), &weight),
         accuracy_optimistic: ratio(&part.optimistic.sum(), &weight),
         mrr: ratio(&reciprocal(part), &weight),
@@ -170,8 +182,18 @@ fn part(part: &Part, known: bool) -> PartSummary {
         num_sequences: if known { q.count } else { 0 },
         num_ties: part.num_ties,
         num_invalid: part.num_invalid,
+        num_bounded: part.num_bounded,
+        num_unknown: part.num_unknown,
         sum_weight: weight.value(),
     }
+}
+
+/// Loss and accuracy where every token has the high end of its interval.
+fn high_ends(part: &Part, weight: &ExactSum) -> (f64, f64) {
+    let (mut loss, mut correct) = (part.loss.clone(), part.correct.sum());
+    loss.merge(&part.loss_gap);
+    correct.merge(&part.perhaps.sum());
+    (ratio(&loss, weight), ratio(&correct, weight))
 }
 
 /// Sum of w / (rank + 1), rank 0 included.

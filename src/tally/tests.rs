@@ -1,6 +1,8 @@
 //! The tally's laws: merging, bytes, figures.
 
 use super::*;
+use crate::kernel::RowScore;
+use crate::score::Stated;
 use proptest::prelude::*;
 
 fn token(i: u64, hidden: bool, weight: f64) -> Token {
@@ -14,7 +16,15 @@ fn token(i: u64, hidden: bool, weight: f64) -> Token {
         ties: u32::from(i.is_multiple_of(9)),
         flags: Flags(0),
     };
+    let score = if i.is_multiple_of(6) { bounded(i, nll) } else { score.into() };
     Token { position: i, label: (i % 11) as u32, weight, group: (i / 10 % 3) as u32, hidden, score }
+}
+
+/// A score within bounds, or none.
+fn bounded(i: u64, nll: f64) -> Score {
+    let nll = (!i.is_multiple_of(7)).then_some(nll);
+    let nll_high = nll.map(|nll| if i.is_multiple_of(5) { f64::INFINITY } else { nll * 1.5 });
+    Stated { nll, nll_high, rank: Some(i as i64 % 3), rank_high: Some(4), ..Stated::default() }.into()
 }
 
 /// Sequences `from..to`, of ten tokens each, in two groups.
@@ -119,7 +129,7 @@ fn figures_of_a_small_tally() {
     let (mut open, groups) = (Open::default(), GroupTable::default());
     for (i, (nll, rank, ties)) in [(1.0, 0, 0), (3.0, 1, 1), (0.5, 0, 1), (1.5, 4, 0)].into_iter().enumerate()
     {
-        let score = RowScore { nll, lse: 0.0, rank, greater: rank, ties, flags: Flags(0) };
+        let score = RowScore { nll, lse: 0.0, rank, greater: rank, ties, flags: Flags(0) }.into();
         let token = Token { position: i as u64, label: 1, weight: 1.0, group: 0, hidden: i == 3, score };
         tally.add(&token, &mut open, &groups);
         if i % 2 == 1 {
@@ -145,7 +155,7 @@ fn invalid_rows_by_policy() {
         let (mut open, groups) = (Open::default(), GroupTable::default());
         let good = RowScore { nll: 2.0, lse: 0.0, rank: 0, greater: 0, ties: 0, flags: Flags(0) };
         let bad = RowScore { nll: f64::NAN, flags: Flags::NAN, ..good };
-        for score in [good, bad] {
+        for score in [good, bad].map(Score::from) {
             let token = Token { position: 0, label: 0, weight: 1.0, group: 0, hidden: false, score };
             tally.add(&token, &mut open, &groups);
         }
@@ -157,6 +167,33 @@ fn invalid_rows_by_policy() {
         let exact = summary.total.whole.sequence_accuracy;
         assert!(if judged == 0.0 { exact.is_nan() } else { exact == 0.0 });
     }
+}
+
+#[test]
+fn intervals_and_tokens_without_a_score() {
+    let mut tally = Tally::new(Settings::default());
+    let (mut open, groups) = (Open::default(), GroupTable::default());
+    let stated =
+        |nll, nll_high, rank, rank_high| Stated { nll, nll_high, rank, rank_high, ..Stated::default() };
+    for (score, weight) in [
+        (stated(Some(1.0), None, Some(0), None), 1.0),
+        (stated(Some(2.0), Some(6.0), Some(3), Some(9)), 0.5),
+        (stated(Some(0.5), None, Some(0), Some(1)), 2.0),
+        (stated(None, None, Some(0), None), 1.0),
+    ] {
+        let score = Score::from(score);
+        let token = Token { position: 0, label: 0, weight, group: 0, hidden: false, score };
+        tally.add(&token, &mut open, &groups);
+    }
+    tally.end_sequence(true, &mut open, &groups);
+    let whole = tally.summary(None).total.whole;
+    assert_eq!((whole.num_tokens, whole.num_bounded, whole.num_unknown), (3, 2, 1));
+    assert_eq!((whole.loss, whole.loss_bounds), (3.0 / 3.5, (3.0 / 3.5, 5.0 / 3.5)));
+    assert_eq!((whole.accuracy, whole.accuracy_bounds), (1.0 / 3.5, (1.0 / 3.5, 3.0 / 3.5)));
+    assert_eq!((whole.accuracy_strict, whole.accuracy_optimistic), (1.0 / 3.5, 3.0 / 3.5));
+    assert_eq!(whole.num_correct, 1);
+    // Of a sequence with a token that is not known nobody knows whether all is right.
+    assert!(whole.sequence_accuracy.is_nan());
 }
 
 #[test]

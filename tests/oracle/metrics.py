@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import mpmath
 
-from .rows import Invalid, Score, digits
+from .rows import Invalid, Score, Unknown, digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .counting import Counted, Token
 
 Sum = Fraction | float  # a float only for inf or nan
+NOWHERE = 2**32 - 1  # the high end of a rank of which nothing is known
 
 
 def to_float(x: Sum) -> float:
@@ -71,7 +72,7 @@ def perplexity(loss: float) -> float:
 
 def part(
     tokens: Sequence[Token],
-    scores: Mapping[int, Score | Invalid],
+    scores: Mapping[int, Score | Invalid | Unknown],
     *,
     sequences_known: bool,
     nonfinite: Literal["raise", "omit", "propagate"],
@@ -81,11 +82,16 @@ def part(
 
     "omit" (leaves loss, accuracy and num_tokens, is counted in num_invalid; its sequence
     leaves whole-sequence accuracy), "propagate" (counted, nll nan, rank null, not correct).
+
+    Scores may be intervals: every figure is then its own low end, as if each token had the loss
+    of its low end and the rank of its high end; `loss_bounds` and its like have both ends. Unknown
+    tokens leave the figures as omitted ones do, and are counted in num_unknown.
     """
     found = {t: scores[t.row] for t in tokens}
     invalid = {t: s for t, s in found.items() if isinstance(s, Invalid)}
     valid = {t: s for t, s in found.items() if isinstance(s, Score)}
-    kept = list(found) if nonfinite == "propagate" else list(valid)
+    unknown = [t for t, s in found.items() if isinstance(s, Unknown)]
+    kept = [t for t in found if t in valid or (t in invalid and nonfinite == "propagate")]
 
     def value(t: Token, f: Callable[[Score], float], otherwise: float = 0.0) -> float:
         return f(valid[t]) if t in valid else otherwise
@@ -93,6 +99,9 @@ def part(
     def loss_term(t: Token) -> float:
         """Quote: "w * nll is rounded once to f64, then summed exactly"."""
         return t.weight * value(t, lambda s: float(s.nll), math.nan)
+
+    def high_term(t: Token) -> float:
+        return t.weight * value(t, lambda s: float(s.high()[0]), math.nan)
 
     def mean(term: Callable[[Token], float]) -> float:
         return ratio(exact_sum([term(t) for t in kept]), exact_sum([t.weight for t in kept]))
@@ -114,38 +123,47 @@ def part(
         )
 
     def reciprocal_rank(t: Token) -> Fraction:
-        return Fraction(t.weight) * (Fraction(1, valid[t].rank + 1) if t in valid else 0)
+        last = valid[t].high()[1] if t in valid else NOWHERE
+        return Fraction(0) if last == NOWHERE else Fraction(t.weight) * Fraction(1, last + 1)
 
-    correct = weighted(lambda s: s.rank == 0)
-    spoilt = {t.sequence for t in invalid} if nonfinite == "omit" else set()
+    correct = weighted(lambda s: s.high()[1] == 0)
+    perhaps_correct = weighted(lambda s: s.rank == 0)
+    spoilt = {t.sequence for t in unknown}
+    spoilt |= {t.sequence for t in invalid} if nonfinite == "omit" else set()
     whole = [
-        all(t in valid and valid[t].rank == 0 for t in g)
+        all(t in valid and valid[t].high()[1] == 0 for t in g)
         for s, g in by_sequence.items()
         if s not in spoilt
     ]
     weight = exact_sum([t.weight for t in kept])
-    loss = mean(loss_term)
+    loss, high = mean(loss_term), mean(high_term)
+    intervals = [s for s in valid.values() if s.high() != (s.nll, s.rank)]
     return {
         "loss": loss,
+        "loss_bounds": (loss, high),
+        "perplexity_bounds": (perplexity(loss), perplexity(high)),
+        "accuracy_bounds": (mean(correct), mean(perhaps_correct)),
         "loss_stderr": se(loss_term),
         "perplexity": perplexity(loss),
         "accuracy": mean(correct),
         "accuracy_stderr": se(correct),
         # "Accuracy can be given under first, strict and optimistic ties".
-        "accuracy_strict": mean(weighted(lambda s: s.greater == 0 and s.ties == 0)),
+        "accuracy_strict": mean(weighted(lambda s: s.high()[1] == 0 and s.ties == 0)),
         "accuracy_optimistic": mean(weighted(lambda s: s.greater == 0)),
         "mrr": ratio(sum((reciprocal_rank(t) for t in kept), Fraction(0)), weight),
-        "top_k_accuracy": {k: mean(weighted(lambda s, k=k: s.rank < k)) for k in ks},  # type: ignore[misc]
+        "top_k_accuracy": {k: mean(weighted(lambda s, k=k: s.high()[1] < k)) for k in ks},  # type: ignore[misc]
         "sequence_accuracy": (
             ratio(Fraction(sum(whole)), Fraction(len(whole))) if sequences_known else math.nan
         ),
         "sum_weight": to_float(weight),
         "sum_loss": to_float(exact_sum([loss_term(t) for t in kept])),
         "num_tokens": len(kept),
-        "num_correct": sum(s.rank == 0 for s in valid.values()),
+        "num_correct": sum(s.high()[1] == 0 for s in valid.values()),
         "num_sequences": len(by_sequence) if sequences_known else 0,
         "num_ties": sum(s.ties > 0 for s in valid.values()),
         "num_invalid": len(invalid),
+        "num_bounded": len(intervals),
+        "num_unknown": len(unknown),
         "num_nan_rows": sum(s.has_nan for s in invalid.values()),
         "num_posinf_rows": sum(s.has_posinf for s in invalid.values()),
         "num_neginf_labels": sum(s.nll == math.inf for s in valid.values()),
@@ -154,7 +172,7 @@ def part(
 
 def report(
     counted: Counted,
-    scores: Mapping[int, Score | Invalid],
+    scores: Mapping[int, Score | Invalid | Unknown],
     *,
     sequences_known: bool,
     nonfinite: Literal["raise", "omit", "propagate"] = "raise",

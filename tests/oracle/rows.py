@@ -25,7 +25,8 @@ Real = Any  # an mpmath value of 60 digits, or a float from the float64 version
 class Score(NamedTuple):
     """One row's value, in nats.
 
-    `ties` counts the other entries equal to the label's, `greater` those above it.
+    `ties` counts the other entries equal to the label's, `greater` those above it. The high ends
+    are None where nll and rank are exact, as those of a row of logits are.
     """
 
     nll: Real
@@ -33,6 +34,13 @@ class Score(NamedTuple):
     rank: int
     ties: int
     greater: int
+    nll_high: Real | None = None
+    rank_high: int | None = None
+
+    def high(self) -> tuple[Real, int]:
+        """Give the high ends of nll and rank."""
+        nll = self.nll if self.nll_high is None else self.nll_high
+        return nll, self.rank if self.rank_high is None else self.rank_high
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,11 @@ class Invalid:
 
     has_nan: bool
     has_posinf: bool
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The marker of a token of which a list of scores says nothing."""
 
 
 @contextmanager

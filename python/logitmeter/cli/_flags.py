@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from logitmeter.sources import Source
 
-READER = ("labels", "columns", "dtype", "null_labels", "memory_map", "limit", "join_files")
+READER = (
+    "labels",
+    "columns",
+    "dtype",
+    "values",
+    "null_labels",
+    "memory_map",
+    "limit",
+    "join_files",
+)
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +40,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         group, "columns", type=_pairs, action="extend", metavar="OURS=THEIRS,...", help=_COLUMNS
     )
     add_flag(group, "dtype", help="element type of 16-bit integers: bfloat16 or float16")
+    add_flag(group, "values", choices=("logits", "scores"), help=_VALUES)
     add_flag(
         group,
         "null-labels",
@@ -150,4 +160,5 @@ _STANDARD_INPUT = (
 )
 _LABELS = "files of labels, paired with PATHS in order"
 _COLUMNS = "names of the columns: logits=x,labels=y; mask= leaves one unused"
+_VALUES = "what the rows hold: logits (default), or scores of tokens (nll, rank)"
 _BY = "figures per value of this column, again for more; 'file' is the file"

@@ -12,6 +12,8 @@ from logitmeter.exceptions import DTypeError, SettingsError
 from logitmeter.sources.dtypes import element_name
 from logitmeter.sources.files import Files
 from logitmeter.sources.ipc import IpcFile
+from logitmeter.sources.llama_cpp import LlamaFile
+from logitmeter.sources.magic import is_llama
 from logitmeter.sources.memory_arrow import arrow_reader
 from logitmeter.sources.memory_numpy import Dense, refuse_masked
 from logitmeter.sources.memory_torch import is_tensor, rows_of
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logitmeter.sources.base import Reader
+    from logitmeter.sources.files import File
     from logitmeter.sources.paths import PathsLike
 
 __all__ = ["Data", "Source", "SourceLike", "data_of", "open_source", "scan"]
@@ -41,7 +44,7 @@ def scan(
     labels: Any = None,
     columns: Mapping[str, str | None] | None = None,
     dtype: Any = None,
-    values: Literal["logits"] = "logits",
+    values: Literal["logits", "scores"] = "logits",
     null_labels: Literal["raise", "ignore"] = "raise",
     memory_map: bool = False,
     limit: int | None = None,
@@ -55,19 +58,33 @@ def scan(
     Parameters
     ----------
     source
-        Arrow IPC files (a path, a list of paths, a glob, a directory; several are pooled, globs
-        and directories in byte order), an array of logits ``[N, V]`` or ``[B, T, V]`` (NumPy,
-        ``ml_dtypes.bfloat16``, torch, jax, anything with ``__array__`` or ``__dlpack__``), or
-        anything with ``__arrow_c_stream__`` or ``__arrow_c_array__`` (pyarrow, polars, DuckDB).
+        Files (a path, a list of paths, a glob, a directory; several are pooled, globs and
+        directories in byte order): Arrow IPC, or logits of llama.cpp
+        (``llama-perplexity --kl-divergence-base``), which hold scores whatever `values` says. Or
+        an array of logits ``[N, V]`` or ``[B, T, V]`` (NumPy, ``ml_dtypes.bfloat16``, torch, jax,
+        anything with ``__array__`` or ``__dlpack__``), or anything with ``__arrow_c_stream__`` or
+        ``__arrow_c_array__`` (pyarrow, polars, DuckDB).
     labels
         Integers ``[N]`` or ``[B, T]``, or files of labels, paired with those of `source` in order.
     columns
         Our names to those of the source: ``{"labels": "input_ids"}``; None leaves one unused.
-        Ours are logits, labels (also found as label), mask, weight and sequence_id.
+        Ours are logits, labels (also found as label), mask, weight and sequence_id; of scores
+        those below.
     dtype
         The element type, where the input cannot say it: ``"bf16"`` for 16-bit integers.
     values
-        The kind of value; only ``"logits"`` so far.
+        The kind of value: ``"logits"``, or ``"scores"`` for tokens that were scored before. Then
+        these columns of numbers stand in place of the logits, each about the label that the row
+        scores; only ``nll`` is needed, and null is "not known":
+
+        - ``nll``: the negative log-probability in nats, or the low end of it; null if nothing is
+          known of the token, which is then counted in ``num_unknown`` alone.
+        - ``nll_high``: its high end, perhaps inf; not given, it is `nll`.
+        - ``rank``: how many entries stand before the label (0 is best), or the least that they may
+          be; not given, it is not known at all.
+        - ``rank_high``: the most that they may be; not given, it is `rank`.
+        - ``greater``, ``ties``: of the entries, those above the label and those equal to it.
+        - ``lse``: passed on by `token_scores`.
     null_labels
         ``"raise"``, or ``"ignore"``: a null label is as `ignore_index`.
     memory_map
@@ -106,18 +123,22 @@ def scan(
     >>> round(lm.evaluate(source).loss, 6)
     0.313262
     """
-    one_of("values", values, ("logits",))
+    one_of("values", values, ("logits", "scores"))
     one_of("null_labels", null_labels, ("raise", "ignore"))
     _check_filesystem(filesystem)
     element = element_name(dtype)
     if isinstance(source, Source):
         raise SettingsError("scan takes an input, and this is a Source already")
     reader, files = _reader(source, element, memory_map=memory_map, join_files=join_files)
+    scored = values == "scores" or (isinstance(reader, Files) and reader.scored)
+    if scored:
+        _check_holds_columns(reader, element)
     return Source(
         reader,
-        columns=check_given(columns),
+        columns=check_given(columns, scored=scored),
         data=Data(labels=_label_files(labels, memory_map=memory_map)),
         dtype=None if isinstance(reader, Dense) else element,
+        scored=scored,
         null_labels=null_labels,
         limit=None if limit is None else whole("limit", limit, 0),
         num_files=files,
@@ -141,7 +162,7 @@ def _reader(
 ) -> tuple[Reader, int | None]:
     """Give the reader for this kind of input, and how many files it has."""
     if is_paths(thing):
-        files = _ipc_files(thing, memory_map=memory_map)
+        files = _files(thing, memory_map=memory_map)
         return Files(files, join=join_files), len(files)
     refuse_masked(thing, "logits")
     if is_tensor(thing):
@@ -153,15 +174,17 @@ def _reader(
     return reader, None
 
 
-def _ipc_files(paths: PathsLike, *, memory_map: bool) -> list[IpcFile]:
-    return [IpcFile(path, memory_map=memory_map) for path in expand(paths)]
+def _files(paths: PathsLike, *, memory_map: bool) -> list[File]:
+    """Give each file by what it is; a file of no known format says so when it is opened."""
+    kinds = ((LlamaFile if is_llama(path) else IpcFile, path) for path in expand(paths))
+    return [kind(path, memory_map=memory_map) for kind, path in kinds]
 
 
 def _label_files(labels: Any, *, memory_map: bool) -> Any:
     """Labels as they are, unless they are paths."""
     if not is_paths(labels):
         return labels
-    return LabelFiles([*_ipc_files(labels, memory_map=memory_map)])
+    return LabelFiles(_files(labels, memory_map=memory_map))
 
 
 def _check_is_array(thing: Any) -> None:
@@ -174,6 +197,16 @@ def _check_is_array(thing: Any) -> None:
     if name.startswith("pyarrow._dataset."):
         message = f"a {name} hands out no stream: pass dataset.scanner(batch_size=...).to_reader()"
     raise DTypeError(message, expected=ACCEPTED, got=name)
+
+
+def _check_holds_columns(reader: Reader, element: str | None) -> None:
+    """Refuse for scores what only goes with logits: an array, and an element type."""
+    if isinstance(reader, Dense):
+        message = 'values="scores" takes columns (an Arrow table or file), and this is an array'
+        raise DTypeError(message, expected="columns", got=f"an array {list(reader.rows.shape)}")
+    if element is not None:
+        message = f'dtype="{element}" says how logits are stored, and a source of scores has none'
+        raise SettingsError(message, expected="dtype=None", got=element)
 
 
 def _check_filesystem(filesystem: Any) -> None:

@@ -58,6 +58,8 @@ class Facts:
     """The column whose change ends a sequence."""
     sequence: str | None = None
     """The column of sequence ids where the caller names none."""
+    vocab_size: int | None = None
+    """Of scores: over how many entries they were made."""
     row_period: int | None = None
     """The last position of each so many has a label but no row of logits."""
 

@@ -7,11 +7,12 @@ An error raised while the stream is read crosses to the core as text only; it is
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pyarrow as pa
 
 from logitmeter.exceptions import DTypeError, SettingsError
+from logitmeter.sources.roles import DATA, SCORES
 from logitmeter.sources.vocab import row_bytes, storage_of, vocab_of
 
 if TYPE_CHECKING:
@@ -70,14 +71,22 @@ class Feed:
         """The columns that are read, by name."""
         return set(_names(self.columns))
 
+    @property
+    def scored(self) -> bool:
+        """Whether the rows hold scores in place of logits."""
+        return self.columns.get("nll") is not None
+
     def without_logits(self) -> Feed:
-        """Give the same rows, of all columns but the logits."""
-        columns = self.columns.copy()
-        columns.pop("logits", None)
-        return Feed(self.reader, columns, null_labels=self.null_labels)
+        """Give the same rows, of all columns but the logits or the scores in their place."""
+        scorers = {"logits", *SCORES}
+        kept = {part: column for part, column in self.columns.items() if part not in scorers}
+        return Feed(self.reader, cast("Columns", kept), null_labels=self.null_labels)
 
     def of_logits(self) -> Feed:
         """Give the same rows, of the logits and the mask alone."""
+        if self.scored:
+            message = "the source holds scores of tokens, and this needs rows of logits"
+            raise SettingsError(message, expected="logits", got="scores")
         columns: Columns = {"logits": self.columns["logits"], "mask": self.columns["mask"]}
         columns |= {"labels": None, "weight": None, "sequence_id": None, "scope": None}
         return Feed(self.reader, columns, dtype=self.dtype)
@@ -90,7 +99,8 @@ class Feed:
     @property
     def labels_first(self) -> bool:
         """Whether all but the logits can be checked before a logit is read."""
-        return self.reader.facts.labels_apart and self.stated_vocab is not None
+        known = self.scored or self.stated_vocab is not None
+        return self.reader.facts.labels_apart and known
 
     @property
     def num_rows(self) -> int | None:
@@ -110,7 +120,7 @@ class Feed:
     @property
     def num_bytes(self) -> int | None:
         """Bytes of logits, if known; of files, their size."""
-        size = row_bytes(self._logits_type)
+        size = None if self.scored else row_bytes(self._logits_type)
         rows = self.num_logits_rows
         return self.reader.facts.num_bytes if rows is None or size is None else rows * size
 
@@ -121,19 +131,26 @@ class Feed:
 
     @cached_property
     def stated_vocab(self) -> int | None:
-        """The length of a row, if its type states it."""
-        return vocab_of(self._logits_type, self.dtype)
+        """The length of a row, if its type states it; of scores what the input says it was."""
+        return (
+            self.columns.get("vocab_size")
+            if self.scored
+            else vocab_of(self._logits_type, self.dtype)
+        )
 
     @property
-    def vocab_size(self) -> int:
-        """The length of a row; where only the rows tell, the first one is looked at."""
+    def vocab_size(self) -> int | None:
+        """The length of a row; where only the rows tell, the first one is looked at.
+
+        None where rows hold scores, which do not say it.
+        """
         stated = self.stated_vocab
-        return self._peeked_vocab() if stated is None else stated
+        return self._peeked_vocab() if stated is None and not self.scored else stated
 
     @property
-    def element(self) -> str:
-        """The element type of the logits, as NumPy names it."""
-        if self.dtype is not None:
+    def element(self) -> str | None:
+        """The element type of the logits, as NumPy names it; None where there are none."""
+        if self.dtype is not None or self.scored:
             return self.dtype
         kind = self._logits_type
         while hasattr(kind, "value_type") or hasattr(kind, "storage_type"):
@@ -148,7 +165,7 @@ class Feed:
 
     @cached_property
     def _logits_type(self) -> Any:
-        return self.reader.schema.field(self.columns["logits"]).type
+        return None if self.scored else self.reader.schema.field(self.columns["logits"]).type
 
     def _peeked_vocab(self) -> int:
         if not self.reader.facts.read_again:
@@ -181,7 +198,7 @@ class Feed:
 
 
 def _names(columns: Columns) -> Iterator[str]:
-    parts = ("logits", "labels", "mask", "weight", "sequence_id", "scope")
+    parts = ("logits", *SCORES, *DATA, "scope")
     yield from (name for part in parts if isinstance(name := columns.get(part), str))
     yield from columns.get("by", ())
     yield from columns.get("keep", ())

@@ -29,6 +29,14 @@ class File(Protocol):
     path: str
 
     @property
+    def scored(self) -> bool:
+        """It holds scores of tokens, and no logits."""
+
+    @property
+    def vocab_size(self) -> int | None:
+        """Of scores: over how many entries they were made, if it says so."""
+
+    @property
     def schema(self) -> pa.Schema:
         """Its columns."""
 
@@ -49,8 +57,14 @@ class FilePair:
 
     def __init__(self, logits: File, labels: File) -> None:
         self.path = logits.path
+        self.scored = logits.scored
         self._logits = logits
         self._labels = labels
+
+    @property
+    def vocab_size(self) -> int | None:
+        """As the file of logits."""
+        return self._logits.vocab_size
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -95,6 +109,11 @@ class Files(Reader):
         """Give the same files, each with the file of its labels."""
         return Files(pair_files(self._files, labels), join=self._join)
 
+    @property
+    def scored(self) -> bool:
+        """Whether they hold scores, whatever the caller says; their first bytes say so."""
+        return self._files[0].scored
+
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns of the first file, its path, and its number."""
@@ -111,6 +130,7 @@ class Files(Reader):
             labels_apart=all(file.labels_apart for file in self._files),
             waits=True,
             scope=None if self._join else SCOPE,
+            vocab_size=self._files[0].vocab_size,
         )
 
     def blocks(self, names: Collection[str]) -> Iterator[Block]:
@@ -154,6 +174,12 @@ class Files(Reader):
     def _agree(self, names: Collection[str]) -> None:
         first = self._files[0]
         for file in self._files[1:]:
+            if file.vocab_size != first.vocab_size:
+                message = (
+                    f"a vocabulary of {file.vocab_size}, but {first.path} has {first.vocab_size}"
+                )
+                expected, got = str(first.vocab_size), str(file.vocab_size)
+                raise ShapeError(message, path=file.path, expected=expected, got=got)
             for field in first.schema:
                 if field.name in names:
                     _check_field(field, file, first.path)

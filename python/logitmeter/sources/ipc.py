@@ -6,20 +6,20 @@ read is validated before it crosses to the core, since the C interface carries n
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.ipc
 
-from logitmeter.exceptions import CorruptInputError, InputChangedError, InputWarning
+from logitmeter.exceptions import CorruptInputError, InputWarning
 from logitmeter.notices import warn
 from logitmeter.sources.base import Block
 from logitmeter.sources.ipc_large import LARGE_BYTES, LargeFile, widest
 from logitmeter.sources.magic import sniff
+from logitmeter.sources.stamp import Stamp, check_unchanged, stamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -31,16 +31,11 @@ LARGEST_RATIO = 1 << 10
 """No buffer is larger than this many times its file, whatever the compression."""
 
 
-class Stamp(NamedTuple):
-    """By what a change of a file is seen."""
-
-    size: int
-    modified: int
-    inode: int
-
-
 class IpcFile:
     """One file, opened anew for each read."""
+
+    scored = False
+    vocab_size = None
 
     def __init__(self, path: str, *, memory_map: bool = False) -> None:
         self.path = path
@@ -140,13 +135,7 @@ class IpcFile:
         return None if whole else self.num_bytes
 
     def _check_unchanged(self) -> None:
-        now = stamp_of(self.path)
-        if now != self.stamp:
-            before = f"{self.stamp.size} bytes"
-            message = f"the file changed while it was read: it had {before}, now {now.size}"
-            raise InputChangedError(
-                message, path=self.path, expected=before, got=f"{now.size} bytes"
-            )
+        check_unchanged(self.path, self.stamp)
 
     def _check_end(self) -> None:
         """Warn of a stream without its end marker: it is legal, but a cut looks the same."""
@@ -158,12 +147,6 @@ class IpcFile:
         if end != END_OF_STREAM:
             message = "the Arrow stream has no end marker: cut short, or its writer was not closed"
             warn(f"{self.path}: {message}", InputWarning)
-
-
-def stamp_of(path: str) -> Stamp:
-    """Size, time of the last change and identity of a file."""
-    status = os.stat(path)  # noqa: PTH116 - path is a str
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def read_names(schema: pa.Schema) -> list[str]:

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from logitmeter.exceptions import CorruptInputError
 
-__all__ = ["sniff"]
+__all__ = ["LLAMA", "is_llama", "sniff"]
 
-SUPPORTED = "Arrow IPC (file or stream)"
+LLAMA = b"_logits_"
+"""What a file of logits of llama.cpp begins with."""
+SUPPORTED = "Arrow IPC (file or stream), llama.cpp logits"
 OTHERS = {
     b"PAR1": "Parquet",
     b"\x93NUMPY": "NumPy .npy",
-    b"_logits_": "llama.cpp logits",
+    b"_logits2": "llama.cpp logits (a fork's second layout)",
     b"GGUF": "GGUF",
     b"FEA1": "Feather version 1",
     b"\x89HDF": "HDF5",
@@ -28,6 +30,14 @@ TORCH_HINT = (
     "saved = torch.load({path!r}, mmap=True, weights_only=True); "
     'lm.evaluate(saved["logits"], saved["labels"])'
 )
+
+
+def is_llama(path: str) -> bool:
+    """Whether a file is one of llama.cpp's logits; False for what cannot be looked at."""
+    try:
+        return _head(path).startswith(LLAMA)
+    except (CorruptInputError, OSError):
+        return False
 
 
 def sniff(path: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from logitmeter.exceptions import SettingsError
 
@@ -12,19 +12,26 @@ if TYPE_CHECKING:
     from logitmeter._core import Columns
     from logitmeter.sources.base import Facts
 
-__all__ = ["PARTS", "check_given", "check_unique", "resolve"]
+__all__ = ["DATA", "SCORES", "check_given", "check_unique", "resolve"]
 
-PARTS = ("logits", "labels", "mask", "weight", "sequence_id")
+DATA = ("labels", "mask", "weight", "sequence_id")
+"""What is said of each row, whatever scores it."""
+LOGITS = ("logits",)
+SCORES = ("nll", "nll_high", "rank", "rank_high", "greater", "ties", "lse")
+"""What scores a row that holds no logits; the first is needed."""
 ALIASES = {"labels": ("labels", "label")}
 
 
-def check_given(given: Mapping[str, str | None] | None) -> dict[str, str | None]:
+def check_given(
+    given: Mapping[str, str | None] | None, *, scored: bool = False
+) -> dict[str, str | None]:
     """Give the mapping of our names to theirs, if its keys are ours."""
-    unknown = sorted(set(given or {}) - set(PARTS))
+    ours = (*(SCORES if scored else LOGITS), *DATA)
+    unknown = sorted(set(given or {}) - set(ours))
     if unknown:
         raise SettingsError(
             f"columns maps our names to those of the source, and {unknown[0]!r} is none of ours",
-            expected=", ".join(PARTS),
+            expected=", ".join(ours),
             got=unknown[0],
         )
     return dict(given or {})
@@ -46,30 +53,33 @@ def resolve(
     present: Sequence[str],
     facts: Facts,
     *,
+    scored: bool = False,
     by: Sequence[str] = (),
     keep: Sequence[str] = (),
 ) -> Columns:
     """Every part with the column that plays it, or None."""
-    parts = {part: given[part] if part in given else _canonical(part, present) for part in PARTS}
+    scorers = SCORES if scored else LOGITS
+    parts = {
+        part: given[part] if part in given else _canonical(part, present)
+        for part in (*scorers, *DATA)
+    }
     if parts["sequence_id"] is None and given.get("sequence_id", "") is not None:
         parts["sequence_id"] = facts.sequence
-    logits = parts["logits"]
-    if logits is None:
-        raise _missing("logits", present, "; name it with columns={'logits': ...}")
+    needed = scorers[0]
+    if parts[needed] is None:
+        raise _missing(needed, present, f"; name it with columns={{{needed!r}: ...}}")
     for name in (*parts.values(), *by, *keep):
         if name is not None and name not in present:
             raise _missing(name, present)
-    return {
-        "logits": logits,
-        "labels": parts["labels"],
-        "mask": parts["mask"],
-        "weight": parts["weight"],
-        "sequence_id": parts["sequence_id"],
+    columns: dict[str, object] = {
+        **parts,
         "scope": facts.scope,
         "row_period": facts.row_period,
+        "vocab_size": facts.vocab_size if scored else None,
         "by": list(by),
         "keep": list(keep),
     }
+    return cast("Columns", columns)
 
 
 def _canonical(part: str, present: Sequence[str]) -> str | None:

@@ -13,7 +13,7 @@ from logitmeter.sources.feed import Feed
 from logitmeter.sources.files import FILE, File, Files
 from logitmeter.sources.limit import Limited
 from logitmeter.sources.memory_numpy import Dense
-from logitmeter.sources.roles import PARTS, check_unique, resolve
+from logitmeter.sources.roles import DATA, check_unique, resolve
 from logitmeter.sources.sides import Layout, column_of, shape_of
 from logitmeter.sources.vocab import vocab_of
 
@@ -55,11 +55,11 @@ class Data:
 
     def arrays(self) -> dict[str, Any]:
         """Give the parts that are arrays."""
-        return {part: data for part in PARTS[1:] if _is_array(data := getattr(self, part))}
+        return {part: data for part in DATA if _is_array(data := getattr(self, part))}
 
     def named(self) -> dict[str, str | None]:
         """Give the parts that are columns of the source."""
-        return {part: data for part in PARTS[1:] if isinstance(data := getattr(self, part), str)}
+        return {part: data for part in DATA if isinstance(data := getattr(self, part), str)}
 
     def groups(self) -> dict[str, Any]:
         """Give the groups that are arrays."""
@@ -81,6 +81,13 @@ class Source:
     """A lazy input, made by `scan`; it is read anew by each call that is given it.
 
     It is an Arrow stream itself: ``pa.table(source)`` gives all its columns.
+
+    Attributes
+    ----------
+    scored
+        Whether it holds scores of tokens in place of logits.
+    num_files
+        How many files it has; None for what is no file.
     """
 
     def __init__(
@@ -90,11 +97,13 @@ class Source:
         columns: Mapping[str, str | None],
         data: Data,
         dtype: str | None = None,
+        scored: bool = False,
         null_labels: Literal["raise", "ignore"] = "raise",
         limit: int | None = None,
         num_files: int | None = None,
     ) -> None:
         self._reader = reader
+        self.scored = scored
         self._columns = dict(columns)
         self._data = data
         self._dtype = dtype
@@ -134,6 +143,7 @@ class Source:
             columns=self._columns,
             data=self._data,
             dtype=self._dtype,
+            scored=self.scored,
             null_labels=self._null_labels,
             limit=limit,
             num_files=self.num_files,
@@ -151,8 +161,10 @@ class Source:
         if self._limit is not None:
             reader = Limited(reader, self._limit)
         by = data.group_names()
-        columns = resolve(names | added, reader.schema.names, reader.facts, by=by, keep=keep)
-        element = self._dtype or reader.element(columns["logits"])
+        columns = resolve(
+            names | added, reader.schema.names, reader.facts, scored=self.scored, by=by, keep=keep
+        )
+        element = None if self.scored else self._dtype or reader.element(columns["logits"])
         return Feed(reader, columns, dtype=element, null_labels=self._null_labels)
 
     def _joined(self, data: Data, *, shift: bool) -> Reader:
