@@ -32,11 +32,13 @@ def part(**changes: Any) -> PartSummary:
     base: PartSummary = {
         "loss": 2.314719,
         "loss_stderr": 0.00209,
+        "loss_stderr_naive": 0.00209,
         "loss_ci": (2.310619, 2.318819),
         "perplexity": 10.12184,
         "perplexity_ci": (10.08043, 10.16342),
         "accuracy": 0.532311,
         "accuracy_stderr": 0.00102,
+        "accuracy_stderr_naive": 0.00102,
         "accuracy_ci": (0.530311, 0.534311),
         "accuracy_strict": 0.5322,
         "accuracy_optimistic": 0.5325,
@@ -46,9 +48,11 @@ def part(**changes: Any) -> PartSummary:
         "num_tokens": 58409,
         "num_correct": 31092,
         "num_sequences": 1204,
+        "effective_sequences": 1187.4,
         "num_ties": 0,
         "num_invalid": 0,
         "sum_weight": 58409.0,
+        "flags": [],
     }
     return base | changes  # type: ignore[return-value]
 
@@ -56,7 +60,8 @@ def part(**changes: Any) -> PartSummary:
 def unknown(**changes: Any) -> PartSummary:
     """Describe a part whose sequences are not known: no errors."""
     none = (NAN, NAN)
-    figures = {"loss_stderr": NAN, "accuracy_stderr": NAN, "sequence_accuracy": NAN}
+    names = ("loss_stderr", "accuracy_stderr", "sequence_accuracy", "effective_sequences")
+    figures = dict.fromkeys(names, NAN)
     intervals = {"loss_ci": none, "perplexity_ci": none, "accuracy_ci": none}
     return part(**{**figures, **intervals, "num_sequences": 0, **changes})
 

@@ -188,10 +188,12 @@ def check_part(got: dict[str, Any], want: dict[str, Any]) -> None:
     for name in ("num_tokens", "num_correct", "num_sequences", "num_ties", "num_invalid"):
         assert got[name] == want[name], name
     for name in ("loss", "accuracy", "accuracy_strict", "accuracy_optimistic", "mrr", "sum_weight",
-                 "sequence_accuracy", "accuracy_stderr", "perplexity"):  # fmt: skip
+                 "sequence_accuracy", "accuracy_stderr", "accuracy_stderr_naive", "perplexity",
+                 "effective_sequences"):  # fmt: skip
         assert close(got[name], want[name]), (name, got[name], want[name])
-    assert abs(got["loss_stderr"] - want["loss_stderr"]) < 1e-4 or math.isnan(got["loss_stderr"])
-    assert math.isnan(got["loss_stderr"]) == math.isnan(want["loss_stderr"])
+    for name in ("loss_stderr", "loss_stderr_naive"):
+        assert abs(got[name] - want[name]) < 1e-4 or math.isnan(got[name])
+        assert math.isnan(got[name]) == math.isnan(want[name])
     assert all(close(got["top_k_accuracy"][k - 1], x) for k, x in want["top_k_accuracy"].items())
 
 
@@ -218,6 +220,8 @@ def check_report(c: Case, want: Counted, summary: Any) -> None:
         for part in ("whole", "visible", "hidden"):
             check_part(parts[part], expected["groups"][key][part])
     assert summary["num_rows"] == len(c["labels"])
+    for name in ("num_nan_rows", "num_posinf_rows", "num_neginf_labels"):
+        assert summary[name] == expected["whole"][name], name
 
 
 def check_tokens(c: Case, want: Counted, cuts: Sequence[int]) -> None:

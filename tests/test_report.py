@@ -177,8 +177,14 @@ def test_text_spells_out_warnings() -> None:
     assert found.warnings[0].kind == "LabelShiftWarning"
 
 
+def test_a_warning_of_few_sequences_stands_for_its_flag() -> None:
+    few = [("FewSequencesWarning", "the effective number of sequences is 12.0")]
+    shown = str(report(summary(flags=["few_sequences"], warnings=few)))
+    assert shown.count("effective number") == 1
+
+
 def test_text_says_why_a_group_has_no_error() -> None:
-    lone = triple(whole=unknown(num_sequences=1))
+    lone = triple(whole=unknown(num_sequences=1, flags=["one_sequence"]))
     found = report(summary(by=["task"], groups=[(("a",), lone), (("b",), triple())]))
     assert str(found).splitlines()[-1] == "Note: 1 group without ±: only one sequence."
     assert "a      58,409           2.3147      10.122            0.5323" in str(found)
@@ -211,6 +217,14 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
     ({"num_short_left": 1, "num_short_right": 2}, "1 run short on the left and 2 runs short on"),
     ({"weighted": True}, "weighted means (sum of weights 58,409); counts are not."),
     ({"num_nan_rows": 2, "num_posinf_rows": 1}, "2 rows holding nan, 1 row holding +inf."),
+    (
+        {"total": triple(whole=part(loss_stderr_naive=0.00104))},
+        "Standard error of the loss 0.0021, 0.0010 if tokens were independent.",
+    ),
+    (
+        {"total": triple(whole=part(accuracy_stderr_naive=0.00041))},
+        "Standard error of the accuracy 0.0010, 0.00041 if tokens were independent.",
+    ),
     ({"num_empty_rows": 1}, "1 row holding nothing but -inf."),
     ({"settings": SETTINGS | {"valid_vocab": 50257}}, "151,936 (only the first 50,257), fast"),
     ({"settings": SETTINGS | {"vocab_mask": b"\1"}}, "(only those in vocab_mask)"),

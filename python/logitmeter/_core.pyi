@@ -219,11 +219,13 @@ class PartSummary(TypedDict):
 
     loss: float
     loss_stderr: float
+    loss_stderr_naive: float
     loss_ci: tuple[float, float]
     perplexity: float
     perplexity_ci: tuple[float, float]
     accuracy: float
     accuracy_stderr: float
+    accuracy_stderr_naive: float
     accuracy_ci: tuple[float, float]
     accuracy_strict: float
     accuracy_optimistic: float
@@ -233,9 +235,12 @@ class PartSummary(TypedDict):
     num_tokens: int
     num_correct: int
     num_sequences: int
+    effective_sequences: float
     num_ties: int
     num_invalid: int
     sum_weight: float
+    # "no_sequences", "one_sequence", "few_sequences", "infinite", "nan", "empty"; the whole: "open"
+    flags: list[str]
 
 class TripleSummary(TypedDict):
     """The three parts of the whole, or of one group."""
@@ -265,8 +270,7 @@ class Summary(TypedDict):
     has_mask: bool
     weighted: bool
     sequences_known: bool
-    # "no_sequences", "one_sequence", "few_sequences", "infinite", "nan", "empty", "open"
-    flags: list[str]
+    flags: list[str]  # of the whole
     warnings: list[tuple[str, str]]  # (class name in logitmeter.exceptions, message)
     settings: dict[str, Any]
     numeric_version: int

@@ -43,7 +43,7 @@ def figures(part: Part) -> dict[str, float | int]:
         value = getattr(part, field.name)
         if field.name.endswith("_ci"):
             found |= {f"{field.name}_low": value[0], f"{field.name}_high": value[1]}
-        elif not field.name.startswith("_"):
+        elif not field.name.startswith("_") and field.name != "flags":
             found[field.name] = value
     return found | {f"top_{k}_accuracy": part.top_k_accuracy(k) for k in LISTED_K}
 
@@ -122,7 +122,6 @@ def document(report: Report) -> dict[str, Any]:
             for key, group in report.groups.items()
         ],
         "hidden_label_ids": report.hidden_label_ids,
-        "flags": report.flags,
         "warnings": [{"kind": kind, "message": text} for kind, text in report.warnings],
         "settings": report.settings,
         "elements": report.elements,
@@ -135,11 +134,12 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def _nested(group: GroupReport) -> dict[str, Any]:
-    return {
-        **figures(group),
-        "visible": figures(group.visible),
-        "hidden": figures(group.hidden),
-    }
+    inner = {name: getattr(group, name) for name in ("visible", "hidden")}
+    return {**_flagged(group), **{name: _flagged(part) for name, part in inner.items()}}
+
+
+def _flagged(part: Part) -> dict[str, Any]:
+    return {**figures(part), "flags": part.flags}
 
 
 def arrow_table(report: Report) -> pa.Table:

@@ -60,7 +60,10 @@ class Part:
     loss_stderr, loss_ci
         Its standard error, clustered by sequence, and the 95% interval (low, high) from
         Student's t with one degree of freedom less than there are sequences [1]_; nan where
-        sequences are unknown or there is only one.
+        sequences are unknown or there is only one, or where a sum is not finite.
+    loss_stderr_naive, accuracy_stderr_naive
+        What the standard errors would be if tokens were independent. Tokens of one sequence are
+        not, so these are too small as a rule; they show by how much.
     perplexity, perplexity_ci
         exp(loss), and its 95% interval, formed on the log scale.
     accuracy, accuracy_stderr, accuracy_ci
@@ -73,12 +76,18 @@ class Part:
         Share of the sequences all of whose tokens are right; nan where sequences are unknown.
     num_tokens, num_correct, num_sequences
         How many tokens counted, were right, and in how many sequences they stand.
+    effective_sequences
+        So many sequences of equal weight would tell as much: (sum n)^2 / sum n^2, where n is the
+        weight of a sequence (Kish); nan where sequences are unknown.
     num_ties
         Tokens whose label shares its logit with another entry of the row.
     num_invalid
         Tokens whose row of logits could not be scored (see `nonfinite`).
     sum_weight
         Sum of the weights of the counted tokens; their number where there are no weights.
+    flags
+        What limits the figures: "no_sequences", "one_sequence", "few_sequences" (fewer than 300
+        effective ones), "infinite", "nan", "empty".
 
     References
     ----------
@@ -100,11 +109,13 @@ class Part:
 
     loss: float
     loss_stderr: float
+    loss_stderr_naive: float
     loss_ci: tuple[float, float]
     perplexity: float
     perplexity_ci: tuple[float, float]
     accuracy: float
     accuracy_stderr: float
+    accuracy_stderr_naive: float
     accuracy_ci: tuple[float, float]
     accuracy_strict: float
     accuracy_optimistic: float
@@ -113,9 +124,11 @@ class Part:
     num_tokens: int
     num_correct: int
     num_sequences: int
+    effective_sequences: float
     num_ties: int
     num_invalid: int
     sum_weight: float
+    flags: tuple[str, ...]
     _top_k: tuple[float, ...]
 
     def top_k_accuracy(self, k: int) -> float:
@@ -183,7 +196,8 @@ def build_part(cls: type[P], summary: PartSummary, **more: Any) -> P:
     """Name the figures that the compiled core hands over."""
     figures: dict[str, Any] = dict(summary)
     top_k = tuple(figures.pop("top_k_accuracy"))
-    return cls(**{**figures, **_intervals(summary), "_top_k": top_k, **more})
+    figures |= {"_top_k": top_k, "flags": tuple(summary["flags"])}
+    return cls(**{**figures, **_intervals(summary), **more})
 
 
 def build_group(cls: type[G], triple: TripleSummary, **more: Any) -> G:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from logitmeter._numbers import count, figure, number_text, plural, printable
+from logitmeter._numbers import count, figure, number_text, plural, printable, two_digits
 from logitmeter._part import perplexity_text
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def sentences(report: Report) -> list[str]:
         _weights(report),
         _bad_rows(report),
         _perplexity(report),
+        _naive(report),
         _other_figures(report),
         _ties(report),
         _logits(report),
@@ -54,7 +55,11 @@ def sentences(report: Report) -> list[str]:
 
 def notices(report: Report) -> list[str]:
     """Spell out the flags and the warnings."""
-    flags = [f"Note: {FLAGS.get(flag, printable(flag))}" for flag in report.flags]
+    warned = {kind for kind, _ in report.warnings}
+    told = {"few_sequences"} if "FewSequencesWarning" in warned else set()
+    flags = [
+        f"Note: {FLAGS.get(flag, printable(flag))}" for flag in report.flags if flag not in told
+    ]
     return flags + _lone_groups(report) + warning_lines(report.warnings)
 
 
@@ -62,7 +67,7 @@ def _lone_groups(report: Report) -> list[str]:
     """Say why groups have no error where the whole has one."""
     if math.isnan(report.loss_stderr):
         return []
-    lone = [group for group in report.groups.values() if group.num_sequences == 1]
+    lone = [group for group in report.groups.values() if "one_sequence" in group.flags]
     if not lone:
         return []
     return [f"Note: {plural(len(lone), 'group')} without ±: only one sequence."]
@@ -196,6 +201,20 @@ def _perplexity(report: Report) -> str:
     value = report.perplexity
     low, high = (figure(end, abs(end - value)) for end in report.perplexity_ci)
     return f"Perplexity {perplexity_text(report)} (95%: {low} to {high})."
+
+
+def _naive(report: Report) -> str:
+    """Show the errors of independent tokens, where they are others."""
+    pairs = (
+        ("the loss", report.loss_stderr, report.loss_stderr_naive),
+        ("the accuracy", report.accuracy_stderr, report.accuracy_stderr_naive),
+    )
+    found = [
+        f"of {name} {two_digits(error)}, {two_digits(naive)} if tokens were independent"
+        for name, error, naive in pairs
+        if math.isfinite(error) and two_digits(error) != two_digits(naive)
+    ]
+    return f"Standard error {'; '.join(found)}." if found else ""
 
 
 def _logits(report: Report) -> str:

@@ -65,8 +65,7 @@ class Report(GroupReport):
     hidden_label_ids
         The labels found at hidden positions, with their counts.
     flags
-        What limits the figures: "no_sequences", "one_sequence", "few_sequences", "infinite",
-        "nan", "empty", "open".
+        What limits the figures of the whole, as in `Part`; and "open" while a sequence is open.
     warnings
         Pairs of a class of `logitmeter.exceptions` and a message.
     settings
@@ -105,7 +104,6 @@ class Report(GroupReport):
     num_neginf_labels: int
     num_empty_rows: int
     hidden_label_ids: Mapping[int, int]
-    flags: tuple[str, ...]
     warnings: tuple[Warned, ...] = field(compare=False)
     settings: Mapping[str, Any]
     elements: tuple[str, ...]

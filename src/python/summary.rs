@@ -33,7 +33,9 @@ pub(super) fn to_dict<'py>(
     dict.set_item("has_mask", summary.has_mask)?;
     dict.set_item("weighted", summary.weighted)?;
     dict.set_item("sequences_known", summary.sequences_known)?;
-    dict.set_item("flags", &summary.flags)?;
+    dict.set_item("flags", &summary.total.whole.flags)?;
+    // A small sample is no mistake of the caller's: it is reported, but no warning is issued.
+    let warnings: Vec<_> = warnings.iter().cloned().chain(summary.caution()).collect();
     dict.set_item("warnings", warnings)?;
     dict.set_item("settings", settings)?;
     dict.set_item("numeric_version", crate::kernel::NUMERIC_VERSION)?;
@@ -61,11 +63,13 @@ fn part<'py>(py: Python<'py>, part: &PartSummary) -> PyResult<Bound<'py, PyDict>
     let dict = PyDict::new(py);
     dict.set_item("loss", part.loss)?;
     dict.set_item("loss_stderr", part.loss_stderr)?;
+    dict.set_item("loss_stderr_naive", part.loss_stderr_naive)?;
     dict.set_item("loss_ci", part.loss_ci)?;
     dict.set_item("perplexity", part.perplexity)?;
     dict.set_item("perplexity_ci", part.perplexity_ci)?;
     dict.set_item("accuracy", part.accuracy)?;
     dict.set_item("accuracy_stderr", part.accuracy_stderr)?;
+    dict.set_item("accuracy_stderr_naive", part.accuracy_stderr_naive)?;
     dict.set_item("accuracy_ci", part.accuracy_ci)?;
     dict.set_item("accuracy_strict", part.accuracy_strict)?;
     dict.set_item("accuracy_optimistic", part.accuracy_optimistic)?;
@@ -75,9 +79,11 @@ fn part<'py>(py: Python<'py>, part: &PartSummary) -> PyResult<Bound<'py, PyDict>
     dict.set_item("num_tokens", part.num_tokens)?;
     dict.set_item("num_correct", part.num_correct)?;
     dict.set_item("num_sequences", part.num_sequences)?;
+    dict.set_item("effective_sequences", part.effective_sequences)?;
     dict.set_item("num_ties", part.num_ties)?;
     dict.set_item("num_invalid", part.num_invalid)?;
     dict.set_item("sum_weight", part.sum_weight)?;
+    dict.set_item("flags", &part.flags)?;
     Ok(dict)
 }
 

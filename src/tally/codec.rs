@@ -8,7 +8,7 @@
 //! All little-endian. Reading is total: damaged bytes give an error, never a panic or a large
 //! allocation; bytes that [`Tally::to_bytes`] would not have written are refused.
 
-use super::part::{Part, Sequences, Weight};
+use super::part::{Part, Sequences, Squares, Weight};
 use super::{ExactSum, Facts, Parts, Seen, Tally};
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +19,7 @@ use crate::settings::{NonFinite, OnShort, Settings};
 use std::collections::BTreeMap;
 
 const MAGIC: &[u8; 7] = b"LMTALLY";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl Tally {
     /// The canonical bytes.
@@ -184,8 +184,7 @@ impl Writer {
         }
         part.loss.write(&mut self.0);
         for weight in [&part.weight, &part.correct, &part.strict, &part.optimistic] {
-            self.u64(weight.ones);
-            weight.rest.write(&mut self.0);
+            self.weight(weight);
         }
         part.reciprocal.write(&mut self.0);
         let used = part.ranks.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
@@ -194,7 +193,16 @@ impl Writer {
             out.u8(*rank);
             sum.write(&mut out.0);
         });
+        let squares = &part.squares;
+        self.weight(&squares.nn);
+        squares.ss.write(&mut self.0);
+        squares.sn.write(&mut self.0);
+        self.weight(&squares.cc);
         self.sequences(&part.sequences);
+    }
+    fn weight(&mut self, weight: &Weight) {
+        self.u64(weight.ones);
+        weight.rest.write(&mut self.0);
     }
     fn sequences(&mut self, sequences: &Sequences) {
         for x in [sequences.count, sequences.judged, sequences.exact] {
@@ -339,6 +347,7 @@ impl Reader<'_> {
             reciprocal: self.sum()?,
             ranks: self.list(Self::u64)?,
             weighted_ranks: self.list(|r| Some((r.u8()?, r.sum()?)))?.into_iter().collect::<BTreeMap<_, _>>(),
+            squares: Squares { nn: self.weight()?, ss: self.sum()?, sn: self.sum()?, cc: self.weight()? },
             sequences: self.sequences()?,
         })
     }

@@ -246,18 +246,19 @@ fn add_to(parts: &mut Parts, open: &mut OpenParts, token: &Token, nonfinite: Non
     } else {
         (&mut parts.visible, &mut open.visible)
     };
-    if !token.score.flags.invalid() {
-        part.add(token);
-        open.add(token.weight, token.score.nll, token.score.rank == 0);
-        return;
-    }
-    part.num_invalid += 1;
-    if nonfinite == NonFinite::Propagate {
+    let (nll, correct) = if token.score.flags.invalid() {
+        part.num_invalid += 1;
+        if nonfinite != NonFinite::Propagate {
+            return open.omit();
+        }
         part.num_tokens += 1;
-        open.add(token.weight, f64::NAN, false);
+        (f64::NAN, false)
     } else {
-        open.omit();
-    }
+        part.add(token);
+        (token.score.nll, token.score.rank == 0)
+    };
+    part.squares.add(token.weight, nll, correct);
+    open.add(token.weight, nll, correct);
 }
 
 impl Parts {

@@ -28,6 +28,15 @@ impl Weight {
         self.rest.merge(&other.rest);
     }
 
+    /// Adds w^2.
+    fn add_square(&mut self, weight: f64) {
+        if weight == 1.0 {
+            self.ones += 1;
+        } else {
+            self.rest.add_product(weight, weight);
+        }
+    }
+
     /// Both as one exact sum; a count is below 2^64, so its two halves are exact.
     pub(super) fn sum(&self) -> ExactSum {
         let mut sum = self.rest.clone();
@@ -61,6 +70,8 @@ pub struct Part {
     /// Sums of w by rank below [`TOP_K`]: weights of 1 as counts, others apart.
     pub(super) ranks: Vec<u64>,
     pub(super) weighted_ranks: BTreeMap<u8, ExactSum>,
+    /// Squares over tokens.
+    pub(super) squares: Squares,
     /// Sums over sequences.
     pub(super) sequences: Sequences,
 }
@@ -126,7 +137,38 @@ impl Part {
         for (&rank, sum) in &other.weighted_ranks {
             self.weighted_ranks.entry(rank).or_default().merge(sum);
         }
+        self.squares.merge(&other.squares);
         self.sequences.merge(&other.sequences);
+    }
+}
+
+/// Exact squares and products over tokens, for the errors that take them as independent: of n = w,
+/// s = w nll (rounded once, as in the loss) and c, which is w where the token is correct, else 0.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Squares {
+    pub(super) nn: Weight,
+    pub(super) ss: ExactSum,
+    pub(super) sn: ExactSum,
+    /// Equal to the sum of c n.
+    pub(super) cc: Weight,
+}
+
+impl Squares {
+    pub(super) fn add(&mut self, weight: f64, nll: f64, correct: bool) {
+        let loss = weight * nll;
+        self.nn.add_square(weight);
+        self.ss.add_product(loss, loss);
+        self.sn.add_product(loss, weight);
+        if correct {
+            self.cc.add_square(weight);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.nn.merge(&other.nn);
+        self.ss.merge(&other.ss);
+        self.sn.merge(&other.sn);
+        self.cc.merge(&other.cc);
     }
 }
 

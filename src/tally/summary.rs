@@ -6,6 +6,7 @@ use super::{ExactSum, Facts, Open, Parts, Tally};
 use crate::element::Element;
 use crate::key::{GroupKey, GroupTable};
 use crate::selection::Counts;
+use crate::warnings::Warning;
 
 /// Below this effective number of sequences (sum n)^2 / sum n^2 intervals are too short.
 const FEW_SEQUENCES: f64 = 300.0;
@@ -16,11 +17,13 @@ const FEW_SEQUENCES: f64 = 300.0;
 pub struct PartSummary {
     pub loss: f64,
     pub loss_stderr: f64,
+    pub loss_stderr_naive: f64,
     pub loss_ci: (f64, f64),
     pub perplexity: f64,
     pub perplexity_ci: (f64, f64),
     pub accuracy: f64,
     pub accuracy_stderr: f64,
+    pub accuracy_stderr_naive: f64,
     pub accuracy_ci: (f64, f64),
     pub accuracy_strict: f64,
     pub accuracy_optimistic: f64,
@@ -30,9 +33,11 @@ pub struct PartSummary {
     pub num_tokens: u64,
     pub num_correct: u64,
     pub num_sequences: u64,
+    pub effective_sequences: f64,
     pub num_ties: u64,
     pub num_invalid: u64,
     pub sum_weight: f64,
+    pub flags: Vec<&'static str>,
 }
 
 /// The three parts.
@@ -59,7 +64,27 @@ pub struct Summary {
     pub has_mask: bool,
     pub weighted: bool,
     pub sequences_known: bool,
-    pub flags: Vec<&'static str>,
+}
+
+impl Summary {
+    /// A caution about the errors: too few sequences in the whole, or in some groups.
+    #[must_use]
+    pub fn caution(&self) -> Option<Warning> {
+        let few = |part: &PartSummary| part.flags.contains(&"few_sequences");
+        let groups = self.groups.iter().filter(|(_, parts)| few(&parts.whole)).count();
+        let whole = &self.total.whole;
+        let what = match (few(whole), groups) {
+            (false, 0) => return None,
+            (true, 0) => format!("is {:.1}", whole.effective_sequences),
+            (true, _) => format!("is {:.1}, and as low in {groups} groups", whole.effective_sequences),
+            (false, _) => format!("is low in {groups} of {} groups", self.groups.len()),
+        };
+        let message = format!(
+            "the effective number of sequences, (sum n)^2 / sum n^2, {what}; below {FEW_SEQUENCES} \
+             intervals are rough, and as a rule too short"
+        );
+        Some(("FewSequencesWarning", message))
+    }
 }
 
 impl Tally {
@@ -72,7 +97,7 @@ impl Tally {
                 let mut closed = self.clone();
                 closed.end_sequence(known, &mut open.clone(), groups);
                 let mut summary = closed.closed_summary();
-                summary.flags.push("open");
+                summary.total.whole.flags.push("open");
                 summary
             }
         }
@@ -80,15 +105,13 @@ impl Tally {
 
     fn closed_summary(&self) -> Summary {
         let known = !self.seen.unknown_sequences;
-        let total = self.total.filled();
         Summary {
-            flags: flags(&total.whole, known),
             groups: self
                 .groups
                 .iter()
                 .map(|(key, parts)| (key.clone(), triple(&parts.filled(), known)))
                 .collect(),
-            total: triple(&total, known),
+            total: triple(&self.total.filled(), known),
             by: self.by.clone(),
             counts: self.counts,
             facts: self.facts,
@@ -110,20 +133,20 @@ fn triple(parts: &Parts, known: bool) -> TripleSummary {
     }
 }
 
-fn flags(whole: &Part, known: bool) -> Vec<&'static str> {
-    let sequences = &whole.sequences;
+/// What limits the figures of a part.
+fn flags(part: &Part, known: bool, effective: f64) -> Vec<&'static str> {
     let mut flags = Vec::new();
-    if whole.num_tokens == 0 {
+    if part.num_tokens == 0 {
         flags.push("empty");
     }
     if !known {
         flags.push("no_sequences");
-    } else if sequences.count == 1 {
+    } else if part.sequences.count == 1 {
         flags.push("one_sequence");
-    } else if effective_number(&sequences.n, &sequences.nn) < FEW_SEQUENCES {
+    } else if effective < FEW_SEQUENCES {
         flags.push("few_sequences");
     }
-    let loss = whole.loss.value();
+    let loss = part.loss.value();
     if loss.is_nan() {
         flags.push("nan");
     } else if loss.is_infinite() {
@@ -137,14 +160,16 @@ fn part(part: &Part, known: bool) -> PartSummary {
     let loss = ratio(&part.loss, &weight);
     let accuracy = ratio(&part.correct.sum(), &weight);
     let q = &part.sequences;
-    let (loss_stderr, accuracy_stderr) = if known {
+    let (loss_stderr, accuracy_stderr, effective_sequences) = if known {
         (
             clustered_stderr(q.count, &q.n, &q.s, &q.ss, &q.sn, &q.nn),
             clustered_stderr(q.count, &q.n, &q.c, &q.cc, &q.cn, &q.nn),
+            effective_number(&q.n, &q.nn),
         )
     } else {
-        (f64::NAN, f64::NAN)
+        (f64::NAN, f64::NAN, f64::NAN)
     };
+    let (loss_stderr_naive, accuracy_stderr_naive) = naive_stderrs(part, &weight);
     let t = student_t_975(q.count.saturating_sub(1));
     let interval = |x: f64, stderr: f64| (x - t * stderr, x + t * stderr);
     let loss_ci = interval(loss, loss_stderr);
@@ -152,12 +177,14 @@ fn part(part: &Part, known: bool) -> PartSummary {
     PartSummary {
         loss,
         loss_stderr,
+        loss_stderr_naive,
         loss_ci,
         perplexity: loss.exp(),
         // On the log scale.
         perplexity_ci: (loss_ci.0.exp(), loss_ci.1.exp()),
         accuracy,
         accuracy_stderr,
+        accuracy_stderr_naive,
         // `clamp` keeps NaN, as `max` would not.
         accuracy_ci: (accuracy_ci.0.clamp(0.0, 1.0), accuracy_ci.1.clamp(0.0, 1.0)),
         accuracy_strict: ratio(&part.strict.sum(), &weight),
@@ -168,10 +195,21 @@ fn part(part: &Part, known: bool) -> PartSummary {
         num_tokens: part.num_tokens,
         num_correct: part.num_correct,
         num_sequences: if known { q.count } else { 0 },
+        effective_sequences,
         num_ties: part.num_ties,
         num_invalid: part.num_invalid,
         sum_weight: weight.value(),
+        flags: flags(part, known, effective_sequences),
     }
+}
+
+/// The errors of loss and accuracy if each token were a sequence of its own.
+fn naive_stderrs(part: &Part, weight: &ExactSum) -> (f64, f64) {
+    let (q, nn, cc) = (&part.squares, part.squares.nn.sum(), part.squares.cc.sum());
+    (
+        clustered_stderr(part.num_tokens, weight, &part.loss, &q.ss, &q.sn, &nn),
+        clustered_stderr(part.num_tokens, weight, &part.correct.sum(), &cc, &cc, &nn),
+    )
 }
 
 /// Sum of w / (rank + 1), rank 0 included.

@@ -86,6 +86,15 @@ fn settings_come_back() {
 }
 
 #[test]
+fn another_format_is_refused_by_its_number() {
+    let mut bytes = tally(0, 1).to_bytes();
+    bytes[7] = 1;
+    let error = Tally::from_bytes(&bytes).map_err(|e| (e.kind(), e.message().to_owned()));
+    let message = "a state of format 1; this version reads format 2".to_owned();
+    assert_eq!(error, Err((ErrorKind::StateVersion, message)));
+}
+
+#[test]
 fn every_damaged_byte_and_every_cut_is_an_error() {
     let bytes = tally(0, 4).to_bytes();
     for at in 0..bytes.len() {
@@ -134,6 +143,13 @@ fn figures_of_a_small_tally() {
     assert_eq!((total.whole.num_ties, total.whole.num_sequences), (2, 2));
     // S = (4, 2), n = (2, 2), m = 1.5: residuals (1, -1), SE = sqrt(2 * 2) / 4.
     assert_eq!(total.whole.loss_stderr, 0.5);
+    // Tokens: residuals (-0.5, 1.5, -1, 0), SE = sqrt(4/3 * 3.5) / 4.
+    assert_eq!(total.whole.loss_stderr_naive, (14.0_f64 / 3.0).sqrt() / 4.0);
+    // Two of four are correct: residuals of 1/2, SE = sqrt(4/3 * 1) / 4.
+    assert_eq!(total.whole.accuracy_stderr_naive, (4.0_f64 / 3.0).sqrt() / 4.0);
+    assert_eq!((total.whole.effective_sequences, total.hidden.effective_sequences), (2.0, 1.0));
+    assert_eq!(total.whole.flags, ["few_sequences"]);
+    assert_eq!(total.hidden.flags, ["one_sequence"]);
     assert_eq!(total.visible.num_sequences, 2);
     assert_eq!(total.hidden.loss_stderr.to_bits(), f64::NAN.to_bits());
 }
@@ -156,6 +172,31 @@ fn invalid_rows_by_policy() {
         assert_eq!(summary.total.whole.loss.is_nan(), policy == NonFinite::Propagate);
         let exact = summary.total.whole.sequence_accuracy;
         assert!(if judged == 0.0 { exact.is_nan() } else { exact == 0.0 });
+    }
+}
+
+#[test]
+fn each_part_says_what_limits_it() {
+    let mut tally = Tally::new(Settings::default());
+    let (mut open, groups) = (Open::default(), GroupTable::default());
+    let score = RowScore { nll: 1.0, lse: 0.0, rank: 0, greater: 0, ties: 0, flags: Flags(0) };
+    for position in 0..600 {
+        let hidden = position == 0;
+        let nll = if hidden { f64::INFINITY } else { 1.0 };
+        let score = RowScore { nll, ..score };
+        tally.add(&Token { position, label: 1, weight: 1.0, group: 0, hidden, score }, &mut open, &groups);
+        if position % 2 == 1 {
+            tally.end_sequence(true, &mut open, &groups);
+        }
+    }
+    let summary = tally.summary(None);
+    assert_eq!(summary.total.whole.flags, ["infinite"]);
+    assert_eq!(summary.total.hidden.flags, ["one_sequence", "infinite"]);
+    // One visible token in the first sequence, two in the others: 599^2 / (1 + 299 * 4) < 300.
+    assert_eq!(summary.total.visible.flags, ["few_sequences"]);
+    assert_eq!(summary.caution(), None);
+    for stderr in [summary.total.whole.loss_stderr, summary.total.whole.loss_stderr_naive] {
+        assert_eq!(stderr.to_bits(), f64::NAN.to_bits());
     }
 }
 
