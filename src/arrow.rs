@@ -44,6 +44,8 @@ pub struct Columns {
     pub labels: Choice,
     /// The mask.
     pub mask: Choice,
+    /// The roles, in place of the mask; never found by a name.
+    pub role: Option<String>,
     /// The weights.
     pub weight: Choice,
     /// The sequence ids.
@@ -81,6 +83,7 @@ struct Places {
     logits: Option<usize>,
     labels: Option<usize>,
     mask: Option<usize>,
+    role: Option<usize>,
     weight: Option<usize>,
     ids: Option<usize>,
     scope: Option<usize>,
@@ -141,10 +144,16 @@ impl Reader {
         self.layout.row_period
     }
 
-    /// Whether there is a mask.
+    /// Whether there is a mask that decides.
     #[must_use]
     pub fn has_mask(&self) -> bool {
-        self.places.mask.is_some()
+        self.places.mask.is_some() && !self.has_roles()
+    }
+
+    /// Whether there are roles, which decide in place of a mask.
+    #[must_use]
+    pub fn has_roles(&self) -> bool {
+        self.places.role.is_some()
     }
 
     /// Whether there are weights.
@@ -211,7 +220,12 @@ impl Reader {
         };
         let piece = Piece {
             labels,
-            mask: column(places.mask).map(|(name, array)| columns::mask(name, array)).transpose()?,
+            marks: match (column(places.role), column(places.mask)) {
+                (Some((name, array)), _) => Some(columns::roles(name, array)?),
+                (None, Some((name, array))) => Some(columns::mask(name, array)?),
+                (None, None) => None,
+            },
+            by_role: places.role.is_some(),
             weight: column(places.weight).map(|(name, array)| columns::weight(name, array)).transpose()?,
             ids: column(places.ids).map(|(name, array)| columns::changes(name, array)).transpose()?,
             scopes: column(places.scope).map(|(name, array)| columns::scopes(name, array)).transpose()?,
@@ -273,6 +287,7 @@ impl Places {
             logits: if layout.logits { require(&columns.logits, &["logits"])? } else { None },
             labels: if layout.labels { require(&columns.labels, &["labels", "label"])? } else { None },
             mask: choose(&columns.mask, &["mask"])?,
+            role: columns.role.as_deref().map(named).transpose()?,
             weight: choose(&columns.weight, &["weight"])?,
             ids: choose(&columns.sequence_id, &["sequence_id"])?,
             scope: columns.scope.as_deref().map(named).transpose()?,

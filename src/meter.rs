@@ -16,6 +16,7 @@ pub struct Meter {
     open: Open,
     carry: Carry,
     known: bool,
+    by_role: bool,
 }
 
 /// Watches a run from the calling thread: may stop it, and is told how far it is.
@@ -44,7 +45,7 @@ impl Meter {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let carry = Carry::new(&settings);
-        Self { tally: Tally::new(settings), open: Open::default(), carry, known: true }
+        Self { tally: Tally::new(settings), open: Open::default(), carry, known: true, by_role: false }
     }
 
     /// Its settings.
@@ -74,11 +75,7 @@ impl Meter {
     pub fn update(&mut self, update: Update, observer: &mut dyn Observer) -> Result<()> {
         let Update { reader, mut scorer, by, last } = update;
         let settings = self.settings().clone();
-        if settings.leading + settings.trailing > 0 && !reader.has_mask() {
-            let message = "leading and trailing tokens need a mask: keep the token ids as labels and \
-                           pass mask = labels != -100";
-            return Err(Error::new(ErrorKind::Settings, message).wanted("a mask", "none"));
-        }
+        self.check_marks(reader)?;
         self.known = reader.id_type().is_some();
         let mut read = Read::default();
         loop {
@@ -93,6 +90,27 @@ impl Meter {
         // The last word, however soon after the one before.
         observer.progress(read, self.tally.running_loss(&self.open));
         if last { self.close() } else { Ok(()) }
+    }
+
+    /// Whether this stream can be counted by the settings, and go on with what is open.
+    fn check_marks(&mut self, reader: &Reader) -> Result<()> {
+        let claims = self.settings().leading + self.settings().trailing > 0;
+        let by_role = reader.has_roles();
+        let (message, wanted, got) = if claims && by_role {
+            ("roles say which tokens are hidden: leading and trailing must be 0", "0", "another number")
+        } else if claims && !reader.has_mask() {
+            let message = "leading and trailing tokens need a mask: keep the token ids as labels and \
+                           pass mask = labels != -100";
+            (message, "a mask", "none")
+        } else if self.is_open() && self.by_role != by_role {
+            let message = "the open sequence began with a role, and goes on without, or the other way \
+                           round; end it first (close(), or final=True)";
+            (message, "one way to select tokens in a sequence", "two")
+        } else {
+            self.by_role = by_role;
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Settings, message).wanted(wanted, got))
     }
 
     /// Ends the open sequence, and the input; nothing if none is open.
@@ -168,7 +186,7 @@ impl Meter {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let tally = Tally::from_bytes(bytes)?;
         let carry = Carry::new(tally.settings());
-        Ok(Self { tally, open: Open::default(), carry, known: true })
+        Ok(Self { tally, open: Open::default(), carry, known: true, by_role: false })
     }
 
     fn must_be_closed(&self, what: &str) -> Result<()> {

@@ -186,6 +186,7 @@ impl<'a> Pipeline<'a> {
             elements: input.logits.iter().map(LogitColumn::element).collect(),
             columns: input.logits.as_ref().and_then(LogitColumn::columns).map(|columns| columns as u64),
             mask: self.reader.has_mask(),
+            roles: self.reader.has_roles(),
             weight: self.reader.has_weight(),
             unknown_sequences: false,
         }

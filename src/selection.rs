@@ -14,6 +14,7 @@ mod failure;
 mod parts;
 mod picks;
 mod piece;
+mod roles;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use crate::settings::{OnShort, Settings};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use parts::{Edge, Held, HeldRow, Rules, Run, Sequence, Trail, counts, valid};
+use roles::Reply;
 
 pub use failure::{Check, Failure};
 pub use picks::{Advance, Counts, Neighbours, Pick, RowAt, RowNumbers, Selected, SequenceEnd};
@@ -38,6 +40,7 @@ pub struct Selector {
     /// Fingerprints of the ids seen in this scope.
     seen: HashSet<u128>,
     run: Option<Run>,
+    reply: Option<Reply>,
     trail: Option<Trail>,
     gap: VecDeque<Held>,
     failure: Option<Failure>,
@@ -60,11 +63,13 @@ impl Selector {
                 leading: settings.leading,
                 trailing: settings.trailing,
                 raise_short: settings.on_short == OnShort::Raise,
+                hidden: settings.hidden,
             },
             position: 0,
             sequence: None,
             seen: HashSet::new(),
             run: None,
+            reply: None,
             trail: None,
             gap: VecDeque::new(),
             failure: None,
@@ -138,6 +143,11 @@ impl Selector {
         }
         if let Some(trail) = &self.trail {
             horizon = horizon.min(trail.edge.position as i64);
+        }
+        if let Some(reply) = &self.reply {
+            let held = self.gap.front().map(|held| held.position);
+            let lender = reply.visible.map(|edge| edge.position);
+            horizon = [held, lender].into_iter().flatten().fold(horizon, |low, p| low.min(p as i64));
         }
         horizon
     }
@@ -223,6 +233,7 @@ impl Selector {
     fn end_sequence(&mut self, out: &mut Selected, vocab: &Vocab) {
         let Some(sequence) = self.sequence.take() else { return };
         self.end_run(out, vocab);
+        self.end_reply(out, vocab);
         self.end_trail();
         self.flush(0, out, vocab);
         let id = sequence.id.filter(|_| sequence.known);
@@ -234,17 +245,21 @@ impl Selector {
     fn step(&mut self, piece: &Piece, i: usize, vocab: &Vocab, out: &mut Selected) {
         let mark = piece.mark(i);
         if let Mark::Null | Mark::Other(_) = mark {
-            self.fail_mask(mark);
+            self.fail_mark(mark, piece.by_role);
         }
         let label = piece.labels[i];
         let first = self.sequence.as_ref().is_some_and(|s| s.first == self.position);
         if self.rules.shift && first {
-            let visible = label.usable() && matches!(mark, Mark::Yes | Mark::Absent);
-            self.counts.unscored += u64::from(visible);
+            let counts =
+                matches!(mark, Mark::Yes | Mark::Absent) || *mark == Mark::Hidden && self.rules.hidden;
+            self.counts.unscored += u64::from(counts && label.usable());
             return;
         }
         let edge = Edge { position: self.position, weight: piece.weight(i), group: piece.group(i) };
         let row = self.row_at(i);
+        if piece.by_role {
+            return self.step_by_role(mark, edge, label, row, vocab, out);
+        }
         match mark {
             Mark::Absent => self.visible(edge, label, row, vocab, out),
             Mark::Yes => self.in_run(edge, label, row, vocab, out),
@@ -267,14 +282,13 @@ impl Selector {
         if !valid(at.weight) {
             self.fail_weight(at);
         }
-        let group = self.run.map_or(at.group, |run| run.first.group);
         match label.id(vocab) {
             Some(id) => out.picks.push(Pick {
                 position: at.position,
                 row,
                 label: id,
                 weight: at.weight,
-                group,
+                group: at.group,
                 hidden: false,
             }),
             None => self.fail_label(at.position, label, vocab),
@@ -296,7 +310,7 @@ impl Selector {
         if activate {
             self.claim_left(first, out, vocab);
         }
-        self.visible(at, label, row, vocab, out);
+        self.visible(Edge { group: first.group, ..at }, label, row, vocab, out);
     }
 
     fn in_gap(&mut self, position: u64, label: Label, row: RowAt, vocab: &Vocab, out: &mut Selected) {

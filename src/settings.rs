@@ -46,6 +46,8 @@ pub struct Settings {
     pub trailing: usize,
     /// Runs that miss some of these.
     pub on_short: OnShort,
+    /// Whether hidden tokens count where roles say which tokens these are.
+    pub hidden: bool,
     /// Only the first n entries of a row have a probability.
     pub valid_vocab: Option<usize>,
     /// Only entries that are true have a probability.
@@ -64,6 +66,7 @@ impl Default for Settings {
             leading: 0,
             trailing: 0,
             on_short: OnShort::Raise,
+            hidden: true,
             valid_vocab: None,
             vocab_mask: None,
             nonfinite: NonFinite::Raise,
@@ -124,6 +127,7 @@ impl Settings {
             ("leading", self.leading.to_string()),
             ("trailing", self.trailing.to_string()),
             ("on_short", self.on_short.name().to_owned()),
+            ("hidden", self.hidden.to_string()),
             ("valid_vocab", valid),
             ("vocab_mask", mask),
             ("nonfinite", self.nonfinite.name().to_owned()),

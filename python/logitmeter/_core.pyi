@@ -24,6 +24,8 @@ class Columns(TypedDict, total=False):
     mask: str | None
     weight: str | None
     sequence_id: str | None
+    # Strings prompt, visible and hidden, in place of a mask. Never picked up by its name.
+    role: str | None
     # A column whose change ends a sequence and opens a new scope for comparing ids (a file, or
     # one ``b`` of ``[B, T, V]``). Never picked up by its name.
     scope: str | None
@@ -48,6 +50,7 @@ class Settings:
         leading: int = 0,
         trailing: int = 0,
         on_short: Literal["raise", "count"] = "raise",
+        hidden: bool = True,
         valid_vocab: int | None = None,
         vocab_mask: bytes | None = None,
         nonfinite: Literal["raise", "omit", "propagate"] = "raise",
@@ -268,6 +271,7 @@ class Summary(TypedDict):
     elements: list[str]  # element types seen, as NumPy names them
     vocab_size: int | None
     has_mask: bool
+    has_roles: bool
     weighted: bool
     sequences_known: bool
     flags: list[str]  # of the whole

@@ -127,6 +127,7 @@ def document(report: Report) -> dict[str, Any]:
         "elements": report.elements,
         "vocab_size": report.vocab_size,
         "has_mask": report.has_mask,
+        "has_roles": report.has_roles,
         "weighted": report.weighted,
         "sequences_known": report.sequences_known,
         "numeric_version": report.numeric_version,

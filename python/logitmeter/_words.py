@@ -40,7 +40,7 @@ def sentences(report: Report) -> list[str]:
         counted(report),
         hidden_labels(report.hidden_label_ids),
         short_runs(report.num_short_left, report.num_short_right),
-        unscored(report.num_unscored, has_mask=report.has_mask),
+        unscored(report.num_unscored, has_mask=report.has_mask or report.has_roles),
         _labels_rule(report),
         _weights(report),
         _bad_rows(report),
@@ -86,13 +86,14 @@ def one_line(message: str) -> str:
 def counted(report: Report) -> str:
     """Say how many tokens of which kind counted, and in how many sequences."""
     where = _in_sequences(report)
-    if not report.has_mask:
+    if not (report.has_mask or report.has_roles):
         return f"Counted {plural(report.num_tokens, 'token')}{where}, without a mask."
     runs = plural(report.num_runs, "reply", "replies")
     visible, hidden = report.visible.num_tokens, report.hidden.num_tokens
-    claim = claims(report.settings)
+    claim = _claim(report)
     if not claim:
-        return f"Counted {runs}{where}: {plural(visible, 'visible token')}."
+        how = " by role" if report.has_roles else ""
+        return f"Counted {runs}{where}{how}: {plural(visible, 'visible token')}."
     both = f"{plural(visible, 'visible token')} and {count(hidden)} hidden"
     return f"Counted {runs}{where}: {both} {'one' if hidden == 1 else 'ones'} ({claim})."
 
@@ -101,6 +102,13 @@ def _in_sequences(report: Report) -> str:
     if not report.sequences_known:
         return ""
     return f" in {plural(report.num_sequences, 'sequence')}"
+
+
+def _claim(report: Report) -> str:
+    """Say which hidden tokens count, if any do."""
+    if report.has_roles:
+        return "by role" if report.settings["hidden"] else ""
+    return claims(report.settings)
 
 
 def claims(settings: Mapping[str, object]) -> str:

@@ -29,7 +29,18 @@ def require_data(feed: Feed, settings: Settings) -> None:
             got=", ".join(present),
         )
     options = settings.to_dict()
-    if feed.columns["mask"] is None and (options["leading"] or options["trailing"]):
+    if not (options["leading"] or options["trailing"]):
+        return
+    if feed.columns["role"] is not None:
+        given = f"leading={options['leading']}, trailing={options['trailing']}"
+        raise SettingsError(
+            f"{given} count hidden tokens around a mask, but column {feed.columns['role']!r} says "
+            "by role which tokens are hidden: leave them at 0, or the roles unused "
+            "(lm.scan(source, columns={'role': None}))",
+            expected="leading=0, trailing=0",
+            got=given,
+        )
+    if feed.columns["mask"] is None:
         raise SettingsError(
             "leading and trailing tokens are counted around the runs of a mask, and there is none: "
             "without it every usable label is visible already, and ignored labels cannot be hidden "

@@ -72,8 +72,8 @@ class Report(GroupReport):
         The counting options.
     elements, vocab_size
         Element types of the logits, as NumPy names them, and entries a row.
-    has_mask, weighted, sequences_known
-        Whether there was a mask, weights, and a way to tell sequences apart.
+    has_mask, has_roles, weighted, sequences_known
+        Whether there was a mask, roles in its place, weights, and a way to tell sequences apart.
     numeric_version
         The version of the arithmetic: equal versions give equal bits.
 
@@ -109,6 +109,7 @@ class Report(GroupReport):
     elements: tuple[str, ...]
     vocab_size: int | None
     has_mask: bool
+    has_roles: bool
     weighted: bool
     sequences_known: bool
     numeric_version: int

@@ -58,9 +58,9 @@ pub(super) fn vocab_mask(bytes: Option<&[u8]>) -> Option<std::sync::Arc<[bool]>>
 impl Settings {
     #[new]
     #[pyo3(signature = (*, ignore_index=-100, shift=false, leading=0, trailing=0, on_short="raise",
-        valid_vocab=None, vocab_mask=None, nonfinite="raise", precision="fast"),
+        hidden=true, valid_vocab=None, vocab_mask=None, nonfinite="raise", precision="fast"),
         text_signature = "(*, ignore_index=-100, shift=False, leading=0, trailing=0, on_short='raise', \
-        valid_vocab=None, vocab_mask=None, nonfinite='raise', precision='fast')")]
+        hidden=True, valid_vocab=None, vocab_mask=None, nonfinite='raise', precision='fast')")]
     #[expect(clippy::too_many_arguments, reason = "one argument an option")]
     fn new(
         py: Python<'_>,
@@ -69,6 +69,7 @@ impl Settings {
         leading: i64,
         trailing: i64,
         on_short: &str,
+        hidden: bool,
         valid_vocab: Option<i64>,
         vocab_mask: Option<&[u8]>,
         nonfinite: &str,
@@ -81,6 +82,7 @@ impl Settings {
                 leading: count("leading", leading)?,
                 trailing: count("trailing", trailing)?,
                 on_short: self::on_short(on_short)?,
+                hidden,
                 valid_vocab: valid_vocab.map(|n| count("valid_vocab", n)).transpose()?,
                 vocab_mask: self::vocab_mask(vocab_mask),
                 nonfinite: self::nonfinite(nonfinite)?,
@@ -98,6 +100,7 @@ impl Settings {
         dict.set_item("leading", s.leading)?;
         dict.set_item("trailing", s.trailing)?;
         dict.set_item("on_short", s.on_short.name())?;
+        dict.set_item("hidden", s.hidden)?;
         dict.set_item("valid_vocab", s.valid_vocab)?;
         let mask =
             s.vocab_mask.as_ref().map(|mask| mask.iter().map(|&bit| u8::from(bit)).collect::<Vec<u8>>());

@@ -31,6 +31,7 @@ pub(super) fn to_dict<'py>(
     dict.set_item("elements", summary.elements.iter().map(|e| e.name()).collect::<Vec<_>>())?;
     dict.set_item("vocab_size", summary.vocab_size)?;
     dict.set_item("has_mask", summary.has_mask)?;
+    dict.set_item("has_roles", summary.has_roles)?;
     dict.set_item("weighted", summary.weighted)?;
     dict.set_item("sequences_known", summary.sequences_known)?;
     dict.set_item("flags", &summary.total.whole.flags)?;

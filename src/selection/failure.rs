@@ -9,8 +9,8 @@ use crate::rows::Vocab;
 /// What an error is about: at one position the smaller wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
-    /// A null or another value than 0 and 1.
-    Mask,
+    /// A mask or role that is null or unknown.
+    Mark,
     /// A null id, or one that comes back.
     Id,
     /// A run of two groups.
@@ -51,11 +51,16 @@ impl Selector {
         Failure::keep_first(&mut self.failure, Failure { place: (position, check), error });
     }
 
-    pub(super) fn fail_mask(&mut self, mark: Mark) {
+    pub(super) fn fail_mark(&mut self, mark: &Mark, by_role: bool) {
         let got = if let Mark::Other(value) = mark { value.to_string() } else { "null".to_owned() };
-        let message = format!("mask is {got} at position {}", self.position);
-        let error = Error::new(ErrorKind::Label, message).wanted("true or false, 1 or 0", got);
-        self.fail(self.position as i64, Check::Mask, error);
+        let (name, wanted) = if by_role {
+            ("role", "\"prompt\", \"visible\" or \"hidden\"")
+        } else {
+            ("mask", "true or false, 1 or 0")
+        };
+        let message = format!("{name} is {got} at position {}; expected {wanted}", self.position);
+        let error = Error::new(ErrorKind::Label, message).wanted(wanted, got);
+        self.fail(self.position as i64, Check::Mark, error);
     }
 
     /// An id that is null or comes back.

@@ -11,6 +11,8 @@ pub(super) struct Rules {
     pub(super) leading: usize,
     pub(super) trailing: usize,
     pub(super) raise_short: bool,
+    /// By role: whether hidden tokens count.
+    pub(super) hidden: bool,
 }
 
 #[derive(Debug, Clone)]

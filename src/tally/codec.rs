@@ -128,6 +128,7 @@ impl Writer {
         self.u64(s.leading as u64);
         self.u64(s.trailing as u64);
         self.u8(u8::from(s.on_short == OnShort::Count));
+        self.u8(u8::from(s.hidden));
         self.option(s.valid_vocab.map(|n| n as u64));
         let mask = s.vocab_mask.as_deref().unwrap_or(&[]);
         self.list(mask, |out, &bit| out.u8(u8::from(bit)));
@@ -141,7 +142,7 @@ impl Writer {
     fn seen(&mut self, seen: &Seen) {
         self.u8(seen.elements.iter().fold(0, |bits, e| bits | 1 << e.code()));
         self.option(seen.columns);
-        for bit in [seen.mask, seen.weight, seen.unknown_sequences] {
+        for bit in [seen.mask, seen.roles, seen.weight, seen.unknown_sequences] {
             self.u8(u8::from(bit));
         }
     }
@@ -271,6 +272,7 @@ impl Reader<'_> {
             leading: self.size()?,
             trailing: self.size()?,
             on_short: if self.flag()? { OnShort::Count } else { OnShort::Raise },
+            hidden: self.flag()?,
             valid_vocab: match self.option()? {
                 Some(n) => Some(usize::try_from(n).ok()?),
                 None => None,
@@ -290,6 +292,7 @@ impl Reader<'_> {
             elements: Element::ALL.into_iter().filter(|e| bits >> e.code() & 1 == 1).collect(),
             columns: self.option()?,
             mask: self.flag()?,
+            roles: self.flag()?,
             weight: self.flag()?,
             unknown_sequences: self.flag()?,
         })

@@ -69,6 +69,7 @@ pub struct Facts {
 
 /// What an input looked like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct Seen {
     /// Element types.
     pub elements: BTreeSet<Element>,
@@ -76,6 +77,8 @@ pub struct Seen {
     pub columns: Option<u64>,
     /// Whether a mask was given.
     pub mask: bool,
+    /// Whether roles were given in its place.
+    pub roles: bool,
     /// Whether weights were given.
     pub weight: bool,
     /// Whether some tokens belong to no known sequence.
@@ -323,6 +326,7 @@ impl Seen {
         }
         self.elements.extend(&other.elements);
         self.mask |= other.mask;
+        self.roles |= other.roles;
         self.weight |= other.weight;
         self.unknown_sequences |= other.unknown_sequences;
         Ok(())

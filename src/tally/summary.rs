@@ -52,6 +52,7 @@ pub struct TripleSummary {
 /// All that a report shows.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "as above")]
+#[expect(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct Summary {
     pub total: TripleSummary,
     pub groups: Vec<(GroupKey, TripleSummary)>,
@@ -62,6 +63,7 @@ pub struct Summary {
     pub elements: Vec<Element>,
     pub vocab_size: Option<u64>,
     pub has_mask: bool,
+    pub has_roles: bool,
     pub weighted: bool,
     pub sequences_known: bool,
 }
@@ -119,6 +121,7 @@ impl Tally {
             elements: self.seen.elements.iter().copied().collect(),
             vocab_size: self.seen.columns,
             has_mask: self.seen.mask,
+            has_roles: self.seen.roles,
             weighted: self.seen.weight,
             sequences_known: known,
         }

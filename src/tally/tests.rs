@@ -76,6 +76,7 @@ fn settings_come_back() {
         leading: 3,
         trailing: 4,
         on_short: crate::settings::OnShort::Count,
+        hidden: false,
         valid_vocab: Some(9),
         vocab_mask: Some([true, false, true].into()),
         nonfinite: NonFinite::Omit,

@@ -24,6 +24,8 @@ def case(labels: list[int | None], **settings: Any) -> Case:
         "labels": labels,
         "vocab": 10,
         "mask": None,
+        "role": None,
+        "hidden": True,
         "weight": None,
         "sequence_id": None,
         "scope": None,
@@ -203,6 +205,8 @@ def random_case(rng: Random) -> Case:  # noqa: C901  # one choice a line
         "labels": labels,
         "vocab": VOCAB,
         "mask": mask if masked else None,
+        "role": None,
+        "hidden": True,
         "weight": weight if "weight" in faults or chance(60) else None,
         "sequence_id": ids if faults & {"id", "return"} or chance(60) else None,
         "scope": scope if chance(70) else None,
@@ -222,3 +226,21 @@ def random_case(rng: Random) -> Case:  # noqa: C901  # one choice a line
 def counting_cases() -> st.SearchStrategy[Case]:
     """`random_case` under hypothesis, which shrinks it."""
     return st.randoms(use_true_random=False).map(random_case)
+
+
+def random_role_case(rng: Random) -> Case:
+    """As `random_case`, with roles: hidden ones inside, beside and away from the visible text."""
+    c = random_case(rng)
+    share = rng.choice((0.05, 0.3, 0.6))
+
+    def role(mark: bool | None) -> str | None:  # noqa: FBT001
+        if mark is None:
+            return rng.choice((None, "user", "Visible"))
+        if rng.random() < share:
+            return "hidden"
+        return "visible" if mark else "prompt"
+
+    marks = c["mask"] or [rng.random() < 0.5 for _ in c["labels"]]
+    roles = [role(mark) for mark in marks]
+    hidden = rng.random() < 0.8
+    return c | {"role": roles, "hidden": hidden, "leading": 0, "trailing": 0}

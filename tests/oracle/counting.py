@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Kind = Literal["mask", "id", "group", "label", "weight", "short", "nonfinite"]
-KINDS: tuple[Kind, ...] = ("mask", "id", "group", "label", "weight", "short", "nonfinite")
+Kind = Literal["mask", "role", "id", "group", "label", "weight", "short", "nonfinite"]
+KINDS: tuple[Kind, ...] = ("mask", "role", "id", "group", "label", "weight", "short", "nonfinite")
 
 Span = tuple[int, int, int | str | None]  # first position, last position, id
 
@@ -26,6 +26,8 @@ class Case(TypedDict):
     labels: list[int | None]
     vocab: int
     mask: list[bool | None] | None
+    role: list[str | None] | None  # in place of the mask: see `roles`
+    hidden: bool  # whether hidden roles count
     weight: list[float | None] | None
     sequence_id: list[int | str | None] | None
     scope: list[int] | None  # where it changes a file ends, or one b of [B,T,V]

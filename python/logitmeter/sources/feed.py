@@ -180,7 +180,7 @@ class Feed:
 
 
 def _names(columns: Columns) -> Iterator[str]:
-    parts = ("logits", "labels", "mask", "weight", "sequence_id", "scope")
+    parts = ("logits", "labels", "mask", "role", "weight", "sequence_id", "scope")
     yield from (name for part in parts if isinstance(name := columns.get(part), str))
     yield from columns.get("by", ())
     yield from columns.get("keep", ())

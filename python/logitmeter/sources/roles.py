@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from logitmeter.exceptions import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from logitmeter._core import Columns
     from logitmeter.sources.base import Facts
 
 __all__ = ["PARTS", "check_given", "check_unique", "resolve"]
 
-PARTS = ("logits", "labels", "mask", "weight", "sequence_id")
+PARTS = ("logits", "labels", "mask", "role", "weight", "sequence_id")
 ALIASES = {"labels": ("labels", "label")}
 
 
@@ -46,11 +46,13 @@ def resolve(
     present: Sequence[str],
     facts: Facts,
     *,
+    asked: Collection[str] = (),
     by: Sequence[str] = (),
     keep: Sequence[str] = (),
 ) -> Columns:
-    """Every part with the column that plays it, or None."""
+    """Every part with the column that plays it, or None; `asked` are those that the call names."""
     parts = {part: given[part] if part in given else _canonical(part, present) for part in PARTS}
+    parts["role" if not _by_role(parts, asked) else "mask"] = None
     if parts["sequence_id"] is None and given.get("sequence_id", "") is not None:
         parts["sequence_id"] = facts.sequence
     logits = parts["logits"]
@@ -63,6 +65,7 @@ def resolve(
         "logits": logits,
         "labels": parts["labels"],
         "mask": parts["mask"],
+        "role": parts["role"],
         "weight": parts["weight"],
         "sequence_id": parts["sequence_id"],
         "scope": facts.scope,
@@ -70,6 +73,19 @@ def resolve(
         "by": list(by),
         "keep": list(keep),
     }
+
+
+def _by_role(parts: Mapping[str, str | None], asked: Collection[str]) -> bool:
+    """Whether tokens are selected by role: if the call says so, or if there is no mask."""
+    if "role" not in asked:
+        return parts["role"] is not None and parts["mask"] is None
+    if "mask" in asked:
+        raise SettingsError(
+            "role and mask both say which tokens are visible: pass one of them",
+            expected="role or mask",
+            got="both",
+        )
+    return True
 
 
 def _canonical(part: str, present: Sequence[str]) -> str | None:

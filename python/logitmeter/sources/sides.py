@@ -23,6 +23,7 @@ __all__ = ["Layout", "column_of", "shape_of"]
 KINDS = {
     "labels": ("iu", "integers"),
     "mask": ("biu", "bool, or integers 0 and 1"),
+    "role": ("UT", "strings"),
     "weight": ("fiu", "real numbers"),
     "sequence_id": ("iuUT", "integers or strings"),
     "by": ("biuUT", "integers, strings or bool"),

@@ -43,6 +43,7 @@ class Data:
     weight: Any = None
     sequence_id: Any = None
     by: Any = None
+    role: Any = None
 
     def over(self, other: Data) -> Data:
         """Both together; what is given twice is an error."""
@@ -151,7 +152,10 @@ class Source:
         if self._limit is not None:
             reader = Limited(reader, self._limit)
         by = data.group_names()
-        columns = resolve(names | added, reader.schema.names, reader.facts, by=by, keep=keep)
+        asked = {*data.named(), *added}
+        columns = resolve(
+            names | added, reader.schema.names, reader.facts, asked=asked, by=by, keep=keep
+        )
         element = self._dtype or reader.element(columns["logits"])
         return Feed(reader, columns, dtype=element, null_labels=self._null_labels)
 
