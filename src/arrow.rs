@@ -52,6 +52,10 @@ pub struct Columns {
     pub sequence_id: Choice,
     /// A column whose change ends a sequence and opens a new scope of ids; never found by a name.
     pub scope: Option<String>,
+    /// Whether a batch ends with its scope.
+    pub scope_ends_batch: bool,
+    /// The batches; never found by a name.
+    pub batch_id: Option<String>,
     /// Group columns.
     pub by: Vec<String>,
     /// Columns to pass through.
@@ -87,6 +91,7 @@ struct Places {
     weight: Option<usize>,
     ids: Option<usize>,
     scope: Option<usize>,
+    batches: Option<usize>,
     by: Vec<usize>,
     keep: Vec<usize>,
 }
@@ -154,6 +159,12 @@ impl Reader {
     #[must_use]
     pub fn has_roles(&self) -> bool {
         self.places.role.is_some()
+    }
+
+    /// Whether there are batches.
+    #[must_use]
+    pub fn has_batches(&self) -> bool {
+        self.places.batches.is_some()
     }
 
     /// Whether there are weights.
@@ -229,6 +240,8 @@ impl Reader {
             weight: column(places.weight).map(|(name, array)| columns::weight(name, array)).transpose()?,
             ids: column(places.ids).map(|(name, array)| columns::changes(name, array)).transpose()?,
             scopes: column(places.scope).map(|(name, array)| columns::scopes(name, array)).transpose()?,
+            batches: column(places.batches).map(|(name, array)| columns::changes(name, array)).transpose()?,
+            scope_ends_batch: layout.columns.scope_ends_batch,
             groups: (!places.by.is_empty()).then(|| self.groups(batch, groups)).transpose()?,
         };
         let keep = batch.project(&places.keep).map_err(|e| stream_error(&e))?;
@@ -291,6 +304,7 @@ impl Places {
             weight: choose(&columns.weight, &["weight"])?,
             ids: choose(&columns.sequence_id, &["sequence_id"])?,
             scope: columns.scope.as_deref().map(named).transpose()?,
+            batches: columns.batch_id.as_deref().map(named).transpose()?,
             by: columns.by.iter().map(|name| named(name)).collect::<Result<_>>()?,
             keep: columns.keep.iter().map(|name| named(name)).collect::<Result<_>>()?,
         })

@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::parallel::Control;
 use crate::pipeline::{Carry, Pipeline, Read, Scored};
 use crate::scoring::Scorer;
+use crate::selection::SequenceEnd;
 use crate::settings::Settings;
 use crate::tally::{Open, Summary, Tally};
 use crate::warnings::Warning;
@@ -76,6 +77,7 @@ impl Meter {
         let Update { reader, mut scorer, by, last } = update;
         let settings = self.settings().clone();
         self.check_marks(reader)?;
+        self.check_units(reader)?;
         self.known = reader.id_type().is_some();
         let mut read = Read::default();
         loop {
@@ -113,6 +115,19 @@ impl Meter {
         Err(Error::new(ErrorKind::Settings, message).wanted(wanted, got))
     }
 
+    /// Whether this stream tells apart what is pooled.
+    fn check_units(&self, reader: &Reader) -> Result<()> {
+        let (what, name) = if self.settings().by_sequence() && reader.id_type().is_none() {
+            ("sequences", "sequence_id")
+        } else if self.settings().pooling.by_batch() && !reader.has_batches() {
+            ("batches", "batch_id")
+        } else {
+            return Ok(());
+        };
+        let message = format!("means over {what} need to know them: pass {name}");
+        Err(Error::new(ErrorKind::Settings, message).wanted(name, "none"))
+    }
+
     /// Ends the open sequence, and the input; nothing if none is open.
     ///
     /// # Errors
@@ -130,14 +145,18 @@ impl Meter {
         let mut ends = scored.ends.iter().peekable();
         for (i, token) in scored.tokens.iter().enumerate() {
             while let Some(end) = ends.next_if(|end| end.after <= i) {
-                self.tally.end_sequence(end.id.is_some(), &mut self.open, &self.carry.groups);
+                self.end_sequence(end);
             }
             self.tally.add(token, &mut self.open, &self.carry.groups);
         }
         for end in ends {
-            self.tally.end_sequence(end.id.is_some(), &mut self.open, &self.carry.groups);
+            self.end_sequence(end);
         }
         scored.failure.map_or(Ok(()), Err)
+    }
+
+    fn end_sequence(&mut self, end: &SequenceEnd) {
+        self.tally.end_sequence(end.id.is_some(), end.batch_ends, &mut self.open, &self.carry.groups);
     }
 
     /// The summary of all that is decided.

@@ -62,6 +62,8 @@ def table_of(c: Case) -> pa.Table:
     if c["sequence_id"] is not None:
         kind = pa.string() if any(isinstance(i, str) for i in c["sequence_id"]) else pa.int32()
         columns["sequence_id"] = pa.array(c["sequence_id"], kind)
+    if c["batch"] is not None:
+        columns["batch"] = pa.array(c["batch"], pa.int64())
     if c["scope"] is not None:
         columns["scope"] = pa.array(c["scope"], pa.int64())
     if c["group"] is not None:
@@ -73,11 +75,13 @@ def roles_of(c: Case) -> Any:
     return {
         "scope": None if c["scope"] is None else "scope",
         "role": None if c["role"] is None else "role",
+        "batch_id": None if c["batch"] is None else "batch",
+        "scope_ends_batch": c["scope_ends_batch"],
         "by": [] if c["group"] is None else ["group"],
     }
 
 
-def settings_of(c: Case) -> _core.Settings:
+def settings_of(c: Case, **pooled: Any) -> _core.Settings:
     allowed = c["allowed"]
     mask = None if allowed is None else bytes(i in allowed for i in range(c["vocab"]))
     return _core.Settings(
@@ -89,6 +93,7 @@ def settings_of(c: Case) -> _core.Settings:
         hidden=c["hidden"],
         vocab_mask=mask,
         nonfinite=c["nonfinite"],
+        **{"pooling": "tokens" if c["batch"] is None else "batches", **pooled},
     )
 
 
@@ -122,10 +127,10 @@ def random_cuts(rng: random.Random, length: int) -> list[int]:
 
 
 def evaluated(
-    c: Case, cuts: Sequence[int], *, updates: Sequence[int] = (), threads: int = 1
+    c: Case, cuts: Sequence[int], *, updates: Sequence[int] = (), threads: int = 1, **pooled: Any
 ) -> _core.Meter:
     """Give the meter of a case in batches, in one update or in several."""
-    meter = _core.Meter(settings_of(c))
+    meter = _core.Meter(settings_of(c, **pooled))
     table = table_of(c)
     borders = [0, *updates, table.num_rows]
     pieces = list(itertools.pairwise(borders))
@@ -199,7 +204,7 @@ def check_part(got: dict[str, Any], want: dict[str, Any]) -> None:
         assert got[name] == want[name], name
     for name in ("loss", "accuracy", "accuracy_strict", "accuracy_optimistic", "mrr", "sum_weight",
                  "sequence_accuracy", "accuracy_stderr", "accuracy_stderr_naive", "perplexity",
-                 "effective_sequences"):  # fmt: skip
+                 "effective_number"):  # fmt: skip
         assert close(got[name], want[name]), (name, got[name], want[name])
     for name in ("loss_stderr", "loss_stderr_naive"):
         assert abs(got[name] - want[name]) < 1e-4 or math.isnan(got[name])

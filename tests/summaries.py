@@ -24,6 +24,8 @@ SETTINGS: dict[str, Any] = {
     "valid_vocab": None,
     "vocab_mask": None,
     "nonfinite": "raise",
+    "pooling": "tokens",
+    "accuracy": "tokens",
     "precision": "fast",
 }
 
@@ -49,7 +51,8 @@ def part(**changes: Any) -> PartSummary:
         "num_tokens": 58409,
         "num_correct": 31092,
         "num_sequences": 1204,
-        "effective_sequences": 1187.4,
+        "num_batches": 0,
+        "effective_number": 1187.4,
         "num_ties": 0,
         "num_invalid": 0,
         "sum_weight": 58409.0,
@@ -61,7 +64,7 @@ def part(**changes: Any) -> PartSummary:
 def unknown(**changes: Any) -> PartSummary:
     """Describe a part whose sequences are not known: no errors."""
     none = (NAN, NAN)
-    names = ("loss_stderr", "accuracy_stderr", "sequence_accuracy", "effective_sequences")
+    names = ("loss_stderr", "accuracy_stderr", "sequence_accuracy", "effective_number")
     figures = dict.fromkeys(names, NAN)
     intervals = {"loss_ci": none, "perplexity_ci": none, "accuracy_ci": none}
     return part(**{**figures, **intervals, "num_sequences": 0, **changes})

@@ -45,10 +45,10 @@ def test_the_law_in_bulk(seed: int) -> None:
         check_labels_first(c)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_law_of_roles_in_bulk(seed: int) -> None:
     rng = dice(100 + seed)
-    for _ in range(60):
+    for _ in range(40):
         c = random_role_case(rng)
         check_case(c, rng)
         check_labels_first(c)

@@ -409,7 +409,7 @@ def test_report_by_hand() -> None:
     squares = sum((t - m * w) ** 2 for t, w in ((1, 1), (4, 2), (0.5, 1), (12, 4)))
     naive = math.sqrt(4 / 3 * squares) / 8
     assert whole["loss_stderr_naive"] == pytest.approx(naive, rel=1e-14)
-    assert whole["effective_sequences"] == 64 / 26
+    assert whole["effective_number"] == 64 / 26
     assert found["hidden"]["loss"] == 2.0
     assert math.isnan(found["hidden"]["loss_stderr"])
     assert found["visible"]["num_tokens"] == 3

@@ -190,6 +190,16 @@ def test_text_says_why_a_group_has_no_error() -> None:
     assert "a      58,409           2.3147      10.122            0.5323" in str(found)
 
 
+def test_text_of_errors_by_batch() -> None:
+    by_batch = {"settings": SETTINGS | {"pooling": "batches"}, "flags": ["few_batches"]}
+    found = report(summary(total=triple(whole=part(num_batches=37)), **by_batch))
+    assert str(found).startswith("loss 2.3147 ± 0.0041 (95%, 37 batches)\n")
+    assert _words.FLAGS["few_batches"] in " ".join(str(found).split())
+    lone = triple(whole=unknown(num_batches=1, flags=["one_batch"]))
+    found = report(summary(by=["task"], groups=[(("a",), lone)], **by_batch))
+    assert str(found).splitlines()[-1] == "Note: 1 group without ±: only one batch."
+
+
 def test_text_fits_80_columns(any_report: Report) -> None:
     assert max(map(width, str(any_report).splitlines())) <= 80
     assert "\x1b" not in str(any_report)
@@ -215,6 +225,14 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
         "2 tokens have no score (the first token of a shifted sequence).",
     ),
     ({"num_short_left": 1, "num_short_right": 2}, "1 run short on the left and 2 runs short on"),
+    (
+        {"settings": SETTINGS | {"pooling": "sequences"}},
+        "Loss and accuracy are each the mean of per-sequence means; other figures are over tokens.",
+    ),
+    (
+        {"settings": SETTINGS | {"accuracy": "sequences", "pooling": "samples"}},
+        "right as a whole; the loss is the mean of per-batch means, each batch weighing as many as",
+    ),
     ({"weighted": True}, "weighted means (sum of weights 58,409); counts are not."),
     ({"num_nan_rows": 2, "num_posinf_rows": 1}, "2 rows holding nan, 1 row holding +inf."),
     (

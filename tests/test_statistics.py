@@ -53,7 +53,7 @@ def expected(data: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 NAMES = ("loss_stderr", "loss_stderr_naive", "accuracy_stderr", "accuracy_stderr_naive",
-         "effective_sequences")  # fmt: skip
+         "effective_number")  # fmt: skip
 
 
 def check_errors(part: lm.report.Part, want: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ def test_without_sequences_the_naive_error_is_the_only_one() -> None:
     assert math.isnan(report.loss_stderr)
     assert report.loss_stderr_naive == pytest.approx(nll.std(ddof=1) / math.sqrt(len(nll)))
     assert report.flags == ("no_sequences",)
-    assert math.isnan(report.effective_sequences)
+    assert math.isnan(report.effective_number)
 
 
 def test_an_infinite_loss_has_no_error_and_a_flag() -> None:

@@ -29,6 +29,10 @@ class Columns(TypedDict, total=False):
     # A column whose change ends a sequence and opens a new scope for comparing ids (a file, or
     # one ``b`` of ``[B, T, V]``). Never picked up by its name.
     scope: str | None
+    # Whether a batch ends with its scope: with a file, not with a ``b``.
+    scope_ends_batch: bool
+    # Integers or strings; looked at only where means are pooled by batch. Never picked up by name.
+    batch_id: str | None
     by: Sequence[str]
     keep: Sequence[str]
     # One row in so many, the last one, is a placeholder that has no logits: rows are numbered
@@ -54,6 +58,8 @@ class Settings:
         valid_vocab: int | None = None,
         vocab_mask: bytes | None = None,
         nonfinite: Literal["raise", "omit", "propagate"] = "raise",
+        pooling: Literal["tokens", "sequences", "batches", "samples"] = "tokens",
+        accuracy: Literal["tokens", "sequences"] = "tokens",
         precision: Literal["fast", "exact"] = "fast",
     ) -> Settings: ...
     def to_dict(self) -> dict[str, Any]: ...
@@ -238,11 +244,13 @@ class PartSummary(TypedDict):
     num_tokens: int
     num_correct: int
     num_sequences: int
-    effective_sequences: float
+    num_batches: int
+    effective_number: float
     num_ties: int
     num_invalid: int
     sum_weight: float
-    # "no_sequences", "one_sequence", "few_sequences", "infinite", "nan", "empty"; the whole: "open"
+    # "no_sequences", "one_sequence", "few_sequences" (or "one_batch", "few_batches"), "infinite",
+    # "nan", "empty"; of the whole also "open"
     flags: list[str]
 
 class TripleSummary(TypedDict):

@@ -76,9 +76,12 @@ class Part:
         Share of the sequences all of whose tokens are right; nan where sequences are unknown.
     num_tokens, num_correct, num_sequences
         How many tokens counted, were right, and in how many sequences they stand.
-    effective_sequences
+    num_batches
+        In how many batches they stand, where means are pooled by batch; else 0.
+    effective_number
         So many sequences of equal weight would tell as much: (sum n)^2 / sum n^2, where n is the
-        weight of a sequence (Kish); nan where sequences are unknown.
+        weight of a sequence (Kish); nan where sequences are unknown. Of batches, where means are
+        pooled by batch.
     num_ties
         Tokens whose label shares its logit with another entry of the row.
     num_invalid
@@ -87,7 +90,8 @@ class Part:
         Sum of the weights of the counted tokens; their number where there are no weights.
     flags
         What limits the figures: "no_sequences", "one_sequence", "few_sequences" (fewer than 300
-        effective ones), "infinite", "nan", "empty".
+        effective ones), where means are pooled by batch "one_batch", "few_batches"; "infinite",
+        "nan", "empty".
 
     References
     ----------
@@ -124,7 +128,8 @@ class Part:
     num_tokens: int
     num_correct: int
     num_sequences: int
-    effective_sequences: float
+    num_batches: int
+    effective_number: float
     num_ties: int
     num_invalid: int
     sum_weight: float
@@ -238,10 +243,17 @@ def loss_text(part: Part, flags: Collection[str] = ()) -> str:
     """Write the loss with its error, or with the way to get one."""
     value, error = value_and_error(part.loss, half_width(part.loss, part.loss_ci))
     if error:
-        return f"loss {value} ± {error} (95%, {plural(part.num_sequences, 'sequence')})"
+        return f"loss {value} ± {error} (95%, {_clusters(part)})"
     if "no_sequences" in flags:
         return f"loss {value} ± unknown: pass sequence_id"
     return f"loss {value} ± unknown" if math.isfinite(part.loss) else f"loss {value}"
+
+
+def _clusters(part: Part) -> str:
+    """Count what the errors are clustered by."""
+    if part.num_batches:
+        return plural(part.num_batches, "batch", "batches")
+    return plural(part.num_sequences, "sequence")
 
 
 def one_line(part: Part) -> str:

@@ -27,6 +27,10 @@ FLAGS = {
     "few_sequences": (
         "Few sequences: the effective number is below 300, so that the errors are rough."
     ),
+    "one_batch": "± unknown: there is only one batch, and an error needs two.",
+    "few_batches": (
+        "Few batches: the effective number is below 300, so that the errors are rough."
+    ),
     "infinite": "The loss is infinite: a counted label has probability 0.",
     "nan": 'The loss is nan: counted rows hold no distribution (nonfinite="propagate").',
     "empty": "Nothing counted: every figure is nan.",
@@ -43,6 +47,7 @@ def sentences(report: Report) -> list[str]:
         unscored(report.num_unscored, has_mask=report.has_mask or report.has_roles),
         _labels_rule(report),
         _weights(report),
+        _pooling(report),
         _bad_rows(report),
         _perplexity(report),
         _naive(report),
@@ -56,7 +61,7 @@ def sentences(report: Report) -> list[str]:
 def notices(report: Report) -> list[str]:
     """Spell out the flags and the warnings."""
     warned = {kind for kind, _ in report.warnings}
-    told = {"few_sequences"} if "FewSequencesWarning" in warned else set()
+    told = {"few_sequences", "few_batches"} if "FewSequencesWarning" in warned else set()
     flags = [
         f"Note: {FLAGS.get(flag, printable(flag))}" for flag in report.flags if flag not in told
     ]
@@ -67,10 +72,12 @@ def _lone_groups(report: Report) -> list[str]:
     """Say why groups have no error where the whole has one."""
     if math.isnan(report.loss_stderr):
         return []
-    lone = [group for group in report.groups.values() if "one_sequence" in group.flags]
-    if not lone:
-        return []
-    return [f"Note: {plural(len(lone), 'group')} without ±: only one sequence."]
+    found = []
+    for flag, unit in (("one_sequence", "sequence"), ("one_batch", "batch")):
+        lone = [group for group in report.groups.values() if flag in group.flags]
+        if lone:
+            found.append(f"Note: {plural(len(lone), 'group')} without ±: only one {unit}.")
+    return found
 
 
 def warning_lines(warnings: Iterable[tuple[str, str]]) -> list[str]:
@@ -157,6 +164,24 @@ def _weights(report: Report) -> str:
         return ""
     total = number_text(report.sum_weight)
     return f"Loss and accuracy are weighted means (sum of weights {total}); counts are not."
+
+
+POOLING = {
+    "sequences": "the mean of per-sequence means",
+    "batches": "the mean of per-batch means",
+    "samples": "the mean of per-batch means, each batch weighing as many as it has sequences",
+}
+
+
+def _pooling(report: Report) -> str:
+    """Say what the loss and the accuracy are means of, where not of tokens."""
+    pooling = POOLING.get(str(report.settings["pooling"]))
+    if report.settings["accuracy"] == "sequences":
+        shares = "The accuracy is the share of sequences that are right as a whole"
+        return f"{shares}; the loss is {pooling}." if pooling else f"{shares}."
+    return (
+        f"Loss and accuracy are each {pooling}; other figures are over tokens." if pooling else ""
+    )
 
 
 def _bad_rows(report: Report) -> str:

@@ -10,7 +10,7 @@ from logitmeter.exceptions import LogitmeterError, SettingsError
 from logitmeter.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from logitmeter._core import CheckCounts, Settings, Summary
     from logitmeter.sources.feed import Feed
@@ -29,6 +29,7 @@ def require_data(feed: Feed, settings: Settings) -> None:
             got=", ".join(present),
         )
     options = settings.to_dict()
+    _require_units(feed, options)
     if not (options["leading"] or options["trailing"]):
         return
     if feed.columns["role"] is not None:
@@ -48,6 +49,23 @@ def require_data(feed: Feed, settings: Settings) -> None:
             expected="mask",
             got="no mask",
         )
+
+
+def _require_units(feed: Feed, options: Mapping[str, Any]) -> None:
+    """Check that what is pooled can be told apart."""
+    by_sequence = options["pooling"] in {"sequences", "samples"} or options["accuracy"] != "tokens"
+    by_batch = options["pooling"] in {"batches", "samples"}
+    columns = feed.columns
+    for needed, part, column, units in (
+        (by_sequence, "sequence_id", columns["sequence_id"], "sequences"),
+        (by_batch, "batch_id", columns["batch_id"], "batches"),
+    ):
+        if needed and column is None:
+            raise SettingsError(
+                f"means over {units} need to know them: pass {part}",
+                expected=part,
+                got=f"no {part}",
+            )
 
 
 def checked_first(feed: Feed, settings: Settings) -> CheckCounts | None:

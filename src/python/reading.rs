@@ -96,6 +96,8 @@ fn columns(given: &Bound<'_, PyDict>) -> PyResult<Columns> {
         sequence_id: choice("sequence_id")?,
         scope: name("scope")?,
         role: name("role")?,
+        batch_id: name("batch_id")?,
+        scope_ends_batch: given.get_item("scope_ends_batch")?.map_or(Ok(false), |value| value.extract())?,
         by: names("by")?,
         keep: names("keep")?,
     })

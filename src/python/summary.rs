@@ -80,7 +80,8 @@ fn part<'py>(py: Python<'py>, part: &PartSummary) -> PyResult<Bound<'py, PyDict>
     dict.set_item("num_tokens", part.num_tokens)?;
     dict.set_item("num_correct", part.num_correct)?;
     dict.set_item("num_sequences", part.num_sequences)?;
-    dict.set_item("effective_sequences", part.effective_sequences)?;
+    dict.set_item("num_batches", part.num_batches)?;
+    dict.set_item("effective_number", part.effective_number)?;
     dict.set_item("num_ties", part.num_ties)?;
     dict.set_item("num_invalid", part.num_invalid)?;
     dict.set_item("sum_weight", part.sum_weight)?;

@@ -5,6 +5,7 @@ use crate::kernel::RowScore;
 use crate::key::Key;
 
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "options that have nothing to do with each other")]
 pub(super) struct Rules {
     pub(super) shift: bool,
     pub(super) rows: RowNumbers,
@@ -13,6 +14,8 @@ pub(super) struct Rules {
     pub(super) raise_short: bool,
     /// By role: whether hidden tokens count.
     pub(super) hidden: bool,
+    /// Whether batches are looked at.
+    pub(super) batches: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -51,6 +51,10 @@ pub struct Piece {
     pub ids: Option<Vec<(usize, Option<Key>)>>,
     /// The same of the scope, whose change ends a sequence and the comparison of ids.
     pub scopes: Option<Vec<(usize, i64)>>,
+    /// The same of the batch.
+    pub batches: Option<Vec<(usize, Option<Key>)>>,
+    /// Whether a batch ends with its scope.
+    pub scope_ends_batch: bool,
     /// Numbers of groups.
     pub groups: Option<Vec<u32>>,
 }

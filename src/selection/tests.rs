@@ -1,7 +1,7 @@
 //! The worked examples of the page on counting, and what a cut must not change.
 
 use super::*;
-use crate::settings::OnShort;
+use crate::settings::{OnShort, Pooling};
 
 /// A small input: labels (-100 is ignored), a mask, ids.
 #[derive(Default)]
@@ -11,6 +11,7 @@ struct Case {
     /// Roles by their first letters, in place of the mask.
     roles: Option<&'static str>,
     ids: Option<&'static str>,
+    batches: Option<&'static str>,
     settings: Settings,
 }
 
@@ -33,15 +34,16 @@ fn piece(case: &Case, from: usize, to: usize) -> Piece {
         other => Mark::Other(Key::Text(other.to_string().into())),
     };
     let roles = case.roles.map(|roles| roles.chars().skip(from).take(to - from).map(role).collect());
-    let ids: Option<Vec<char>> = case.ids.map(|ids| ids.chars().collect());
-    let changes = |ids: Vec<char>| {
+    let changes = |ids: &str| {
+        let ids: Vec<char> = ids.chars().collect();
         (from..to).filter(|&i| i == from || ids[i] != ids[i - 1]).map(|i| (i - from, id(ids[i]))).collect()
     };
     Piece {
         labels: case.labels[from..to].iter().map(label).collect(),
         marks: roles.or(case.mask.as_ref().map(|mask| mask[from..to].iter().map(mark).collect())),
         by_role: case.roles.is_some(),
-        ids: ids.map(changes),
+        ids: case.ids.map(changes),
+        batches: case.batches.map(changes),
         ..Piece::default()
     }
 }
@@ -154,6 +156,24 @@ fn an_id_that_comes_back() {
     case.ids = Some("abba");
     for step in 1..=4 {
         assert_eq!(count(&case, step).error, Some(3));
+    }
+}
+
+#[test]
+fn batches_end_sequences_where_they_are_looked_at() {
+    let mut case = masked(&[0, 1, 0, 0, 1], settings(false, 0, 2));
+    case.batches = Some("aabbb");
+    expect(&case, &[1, 2, 3, 4], (0, 1), 0);
+    case.settings.pooling = Pooling::Batches;
+    expect(&case, &[1, 4], (0, 2), 0);
+    // A batch holds whole sequences, and does not come back.
+    for (ids, batches, error) in
+        [("sssss", "aabbb", Some(2)), ("sstuv", "aabba", Some(4)), ("sstuv", "aabbb", None)]
+    {
+        (case.ids, case.batches) = (Some(ids), Some(batches));
+        for step in 1..=5 {
+            assert_eq!(count(&case, step).error, error);
+        }
     }
 }
 

@@ -8,14 +8,14 @@
 //! All little-endian. Reading is total: damaged bytes give an error, never a panic or a large
 //! allocation; bytes that [`Tally::to_bytes`] would not have written are refused.
 
-use super::part::{Part, Sequences, Squares, Weight};
+use super::part::{Clusters, Part, Sequences, Squares, Weight};
 use super::{ExactSum, Facts, Parts, Seen, Tally};
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{NUMERIC_VERSION, Precision};
 use crate::key::{GroupKey, Key};
 use crate::selection::Counts;
-use crate::settings::{NonFinite, OnShort, Settings};
+use crate::settings::{Accuracy, NonFinite, OnShort, Pooling, Settings};
 use std::collections::BTreeMap;
 
 const MAGIC: &[u8; 7] = b"LMTALLY";
@@ -137,6 +137,13 @@ impl Writer {
             NonFinite::Omit => 1,
             NonFinite::Propagate => 2,
         });
+        self.u8(match s.pooling {
+            Pooling::Tokens => 0,
+            Pooling::Sequences => 1,
+            Pooling::Batches => 2,
+            Pooling::Samples => 3,
+        });
+        self.u8(u8::from(s.accuracy == Accuracy::Sequences));
         self.u8(u8::from(s.precision == Precision::Exact));
     }
     fn seen(&mut self, seen: &Seen) {
@@ -176,8 +183,8 @@ impl Writer {
     fn parts(&mut self, parts: &Parts) {
         self.part(&parts.visible);
         self.part(&parts.hidden);
-        // Of the whole only the sums by sequence are its own.
-        self.sequences(&parts.whole.sequences);
+        // Of the whole only sequences and clusters are its own.
+        self.clusters(&parts.whole);
     }
     fn part(&mut self, part: &Part) {
         for x in [part.num_tokens, part.num_correct, part.num_ties, part.num_invalid] {
@@ -199,17 +206,18 @@ impl Writer {
         squares.ss.write(&mut self.0);
         squares.sn.write(&mut self.0);
         self.weight(&squares.cc);
-        self.sequences(&part.sequences);
+        self.clusters(part);
     }
     fn weight(&mut self, weight: &Weight) {
         self.u64(weight.ones);
         weight.rest.write(&mut self.0);
     }
-    fn sequences(&mut self, sequences: &Sequences) {
-        for x in [sequences.count, sequences.judged, sequences.exact] {
+    fn clusters(&mut self, part: &Part) {
+        let (sequences, clusters) = (&part.sequences, &part.clusters);
+        for x in [sequences.count, sequences.judged, sequences.exact, clusters.count] {
             self.u64(x);
         }
-        for sum in sequences.sums() {
+        for sum in clusters.sums() {
             sum.write(&mut self.0);
         }
     }
@@ -283,6 +291,13 @@ impl Reader<'_> {
                 1 => NonFinite::Omit,
                 _ => NonFinite::Propagate,
             },
+            pooling: match self.u8()? {
+                0 => Pooling::Tokens,
+                1 => Pooling::Sequences,
+                2 => Pooling::Batches,
+                _ => Pooling::Samples,
+            },
+            accuracy: if self.flag()? { Accuracy::Sequences } else { Accuracy::Tokens },
             precision: if self.flag()? { Precision::Exact } else { Precision::Fast },
         })
     }
@@ -327,7 +342,7 @@ impl Reader<'_> {
     }
     fn parts(&mut self) -> Option<Parts> {
         let (visible, hidden) = (self.part()?, self.part()?);
-        let whole = Part { sequences: self.sequences()?, ..Part::default() };
+        let whole = Part { sequences: self.sequences()?, clusters: self.clusters()?, ..Part::default() };
         Some(Parts { visible, hidden, whole })
     }
     fn sum(&mut self) -> Option<ExactSum> {
@@ -352,14 +367,17 @@ impl Reader<'_> {
             weighted_ranks: self.list(|r| Some((r.u8()?, r.sum()?)))?.into_iter().collect::<BTreeMap<_, _>>(),
             squares: Squares { nn: self.weight()?, ss: self.sum()?, sn: self.sum()?, cc: self.weight()? },
             sequences: self.sequences()?,
+            clusters: self.clusters()?,
         })
     }
     fn sequences(&mut self) -> Option<Sequences> {
-        let mut sequences =
-            Sequences { count: self.u64()?, judged: self.u64()?, exact: self.u64()?, ..Sequences::default() };
-        for sum in sequences.sums_mut() {
-            *sum = ExactSum::read(&mut self.0)?;
+        Some(Sequences { count: self.u64()?, judged: self.u64()?, exact: self.u64()? })
+    }
+    fn clusters(&mut self) -> Option<Clusters> {
+        let mut clusters = Clusters { count: self.u64()?, ..Clusters::default() };
+        for sum in clusters.sums_mut() {
+            *sum = self.sum()?;
         }
-        Some(sequences)
+        Some(clusters)
     }
 }

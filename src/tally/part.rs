@@ -2,6 +2,8 @@
 
 use super::Token;
 use super::exact_sum::ExactSum;
+use super::statistics::times_ratio;
+use crate::settings::Pooling;
 use std::collections::BTreeMap;
 
 /// Rank counters are kept up to this k.
@@ -72,8 +74,10 @@ pub struct Part {
     pub(super) weighted_ranks: BTreeMap<u8, ExactSum>,
     /// Squares over tokens.
     pub(super) squares: Squares,
-    /// Sums over sequences.
+    /// Sequences.
     pub(super) sequences: Sequences,
+    /// Sums over what is pooled, and independent.
+    pub(super) clusters: Clusters,
 }
 
 impl Part {
@@ -108,12 +112,34 @@ impl Part {
         self.ranks[rank] += 1;
     }
 
-    pub(super) fn end_sequence(&mut self, open: &OpenPart, known: bool) {
+    /// Adds the sums of a sequence that ended.
+    pub(super) fn end_sequence(&mut self, open: &OpenPart, known: bool, pooling: Pooling) {
         self.loss.merge(&open.loss);
         self.weight.merge(&open.weight);
         self.correct.merge(&open.correct);
-        if known {
-            self.sequences.add(open);
+        self.add_sequence(open, known, pooling);
+    }
+
+    /// Adds what depends on the sequence alone.
+    pub(super) fn add_sequence(&mut self, open: &OpenPart, known: bool, pooling: Pooling) {
+        if !known || open.tokens == 0 {
+            return;
+        }
+        self.sequences.count += 1;
+        self.sequences.judged += u64::from(!open.omitted);
+        self.sequences.exact += u64::from(!open.omitted && !open.wrong);
+        match pooling {
+            Pooling::Tokens => self.clusters.add(open.sums()),
+            Pooling::Sequences => self.clusters.add(open.means(1)),
+            Pooling::Batches | Pooling::Samples => {}
+        }
+    }
+
+    /// Adds the sums of a batch that ended, in which so many sequences ended.
+    pub(super) fn end_batch(&mut self, open: &OpenPart, sequences: u64, pooling: Pooling) {
+        let weight = if pooling == Pooling::Samples { sequences } else { 1 };
+        if open.tokens > 0 {
+            self.clusters.add(open.means(weight));
         }
     }
 
@@ -139,6 +165,7 @@ impl Part {
         }
         self.squares.merge(&other.squares);
         self.sequences.merge(&other.sequences);
+        self.clusters.merge(&other.clusters);
     }
 }
 
@@ -172,15 +199,37 @@ impl Squares {
     }
 }
 
-/// Sums over sequences g with `n_g` > 0, of `S_g` (loss), `C_g` (weight of correct tokens) and `n_g`
-/// (weight), each an exact sum rounded once; squares and products are exact.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Sequences of which a token counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sequences {
-    /// G.
     pub(super) count: u64,
-    /// Sequences whose every token was judged, and those of them that are all correct.
+    /// Those whose every token was judged, and of them those that are all correct.
     pub(super) judged: u64,
     pub(super) exact: u64,
+}
+
+impl Sequences {
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.judged += other.judged;
+        self.exact += other.exact;
+    }
+}
+
+/// Sums over clusters g of which a token counts: what is pooled, and independent of each other.
+///
+/// | pooling | cluster | `n_g` | `S_g` (loss), `C_g` (accuracy) |
+/// |---|---|---|---|
+/// | tokens | sequence | sum of w | sums of w nll, and of w where the token is correct |
+/// | sequences | sequence | 1 | the same by the sum of w |
+/// | batches | batch | 1 | the same |
+/// | samples | batch | its sequences | the same, times `n_g` |
+///
+/// Each is an exact sum or a ratio of two, rounded once; squares and products are exact.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Clusters {
+    /// G.
+    pub(super) count: u64,
     pub(super) n: ExactSum,
     pub(super) nn: ExactSum,
     pub(super) s: ExactSum,
@@ -191,16 +240,9 @@ pub(super) struct Sequences {
     pub(super) cn: ExactSum,
 }
 
-impl Sequences {
-    pub(super) fn add(&mut self, open: &OpenPart) {
-        if open.tokens == 0 {
-            return;
-        }
-        let n = open.weight.sum().value();
-        let (s, c) = (open.loss.value(), open.correct.sum().value());
+impl Clusters {
+    fn add(&mut self, [n, s, c]: [f64; 3]) {
         self.count += 1;
-        self.judged += u64::from(!open.omitted);
-        self.exact += u64::from(!open.omitted && !open.wrong);
         self.n.add(n);
         self.s.add(s);
         self.c.add(c);
@@ -213,8 +255,6 @@ impl Sequences {
 
     fn merge(&mut self, other: &Self) {
         self.count += other.count;
-        self.judged += other.judged;
-        self.exact += other.exact;
         for (sum, more) in self.sums_mut().into_iter().zip(other.sums()) {
             sum.merge(more);
         }
@@ -239,7 +279,7 @@ impl Sequences {
     }
 }
 
-/// Sums of one part of the open sequence.
+/// Sums of one part of the open sequence, or of the open batch.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OpenPart {
     tokens: u64,
@@ -259,6 +299,18 @@ impl OpenPart {
         if correct {
             self.correct.add(weight);
         }
+    }
+
+    /// Weight, loss and weight of correct tokens, each rounded once.
+    fn sums(&self) -> [f64; 3] {
+        [self.weight.sum().value(), self.loss.value(), self.correct.sum().value()]
+    }
+
+    /// A mean's weight, and so many times the means of loss and accuracy, each rounded once.
+    fn means(&self, times: u64) -> [f64; 3] {
+        let weight = self.weight.sum();
+        let mean = |sum: &ExactSum| times_ratio(times, sum, &weight);
+        [times as f64, mean(&self.loss), mean(&self.correct.sum())]
     }
 
     pub(super) fn omit(&mut self) {

@@ -168,7 +168,7 @@ def part(
         "sequence_accuracy": (
             ratio(Fraction(sum(whole)), Fraction(len(whole))) if sequences_known else math.nan
         ),
-        "effective_sequences": (
+        "effective_number": (
             effective_number([exact_sum([t.weight for t in g]) for g in by_sequence.values()])
             if sequences_known
             else math.nan

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from logitmeter.exceptions import DTypeError, SettingsError
+from logitmeter.sources.roles import PARTS
 from logitmeter.sources.vocab import row_bytes, storage_of, vocab_of
 
 if TYPE_CHECKING:
@@ -180,8 +181,7 @@ class Feed:
 
 
 def _names(columns: Columns) -> Iterator[str]:
-    parts = ("logits", "labels", "mask", "role", "weight", "sequence_id", "scope")
-    yield from (name for part in parts if isinstance(name := columns.get(part), str))
+    yield from (name for part in (*PARTS, "scope") if isinstance(name := columns.get(part), str))
     yield from columns.get("by", ())
     yield from columns.get("keep", ())
 

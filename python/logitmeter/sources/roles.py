@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PARTS", "check_given", "check_unique", "resolve"]
 
-PARTS = ("logits", "labels", "mask", "role", "weight", "sequence_id")
+PARTS = ("logits", "labels", "mask", "role", "weight", "sequence_id", "batch_id")
 ALIASES = {"labels": ("labels", "label")}
 
 
@@ -47,10 +47,14 @@ def resolve(
     facts: Facts,
     *,
     asked: Collection[str] = (),
+    batches: bool = False,
     by: Sequence[str] = (),
     keep: Sequence[str] = (),
 ) -> Columns:
-    """Every part with the column that plays it, or None; `asked` are those that the call names."""
+    """Every part with the column that plays it, or None; `asked` are those that the call names.
+
+    The batches are left unused unless somebody pools by them.
+    """
     parts = {part: given[part] if part in given else _canonical(part, present) for part in PARTS}
     parts["role" if not _by_role(parts, asked) else "mask"] = None
     if parts["sequence_id"] is None and given.get("sequence_id", "") is not None:
@@ -68,7 +72,10 @@ def resolve(
         "role": parts["role"],
         "weight": parts["weight"],
         "sequence_id": parts["sequence_id"],
+        "batch_id": parts["batch_id"] if batches else None,
         "scope": facts.scope,
+        # Each b of [B, T, V] is a sequence too, a file is not.
+        "scope_ends_batch": facts.sequence is None,
         "row_period": facts.row_period,
         "by": list(by),
         "keep": list(keep),

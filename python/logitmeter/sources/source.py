@@ -44,6 +44,7 @@ class Data:
     sequence_id: Any = None
     by: Any = None
     role: Any = None
+    batch_id: Any = None
 
     def over(self, other: Data) -> Data:
         """Both together; what is given twice is an error."""
@@ -141,7 +142,12 @@ class Source:
         )
 
     def feed(
-        self, data: Data | None = None, *, shift: bool = False, keep: Sequence[str] = ()
+        self,
+        data: Data | None = None,
+        *,
+        shift: bool = False,
+        batches: bool = False,
+        keep: Sequence[str] = (),
     ) -> Feed:
         """Give the stream for one call, with its data beside the logits."""
         check_unique(self._reader.schema.names)
@@ -154,7 +160,13 @@ class Source:
         by = data.group_names()
         asked = {*data.named(), *added}
         columns = resolve(
-            names | added, reader.schema.names, reader.facts, asked=asked, by=by, keep=keep
+            names | added,
+            reader.schema.names,
+            reader.facts,
+            asked=asked,
+            batches=batches,
+            by=by,
+            keep=keep,
         )
         element = self._dtype or reader.element(columns["logits"])
         return Feed(reader, columns, dtype=element, null_labels=self._null_labels)
