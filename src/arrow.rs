@@ -51,12 +51,18 @@ pub struct Columns {
     pub labels: Choice,
     /// The mask.
     pub mask: Choice,
+    /// The roles, in place of the mask; never found by a name.
+    pub role: Option<String>,
     /// The weights.
     pub weight: Choice,
     /// The sequence ids.
     pub sequence_id: Choice,
     /// A column whose change ends a sequence and opens a new scope of ids; never found by a name.
     pub scope: Option<String>,
+    /// Whether a batch ends with its scope.
+    pub scope_ends_batch: bool,
+    /// The batches; never found by a name.
+    pub batch_id: Option<String>,
     /// Group columns.
     pub by: Vec<String>,
     /// Columns to pass through.
@@ -89,9 +95,11 @@ struct Places {
     scores: Option<ScoreParts<usize>>,
     labels: Option<usize>,
     mask: Option<usize>,
+    role: Option<usize>,
     weight: Option<usize>,
     ids: Option<usize>,
     scope: Option<usize>,
+    batches: Option<usize>,
     by: Vec<usize>,
     keep: Vec<usize>,
 }
@@ -170,10 +178,22 @@ impl Reader {
         self.layout.columns.vocab_size.filter(|_| self.has_scores())
     }
 
-    /// Whether there is a mask.
+    /// Whether there is a mask that decides.
     #[must_use]
     pub fn has_mask(&self) -> bool {
-        self.places.mask.is_some()
+        self.places.mask.is_some() && !self.has_roles()
+    }
+
+    /// Whether there are roles, which decide in place of a mask.
+    #[must_use]
+    pub fn has_roles(&self) -> bool {
+        self.places.role.is_some()
+    }
+
+    /// Whether there are batches.
+    #[must_use]
+    pub fn has_batches(&self) -> bool {
+        self.places.batches.is_some()
     }
 
     /// Whether there are weights.
@@ -244,10 +264,17 @@ impl Reader {
         };
         let piece = Piece {
             labels,
-            mask: column(places.mask).map(|(name, array)| columns::mask(name, array)).transpose()?,
+            marks: match (column(places.role), column(places.mask)) {
+                (Some((name, array)), _) => Some(columns::roles(name, array)?),
+                (None, Some((name, array))) => Some(columns::mask(name, array)?),
+                (None, None) => None,
+            },
+            by_role: places.role.is_some(),
             weight: column(places.weight).map(|(name, array)| columns::weight(name, array)).transpose()?,
             ids: column(places.ids).map(|(name, array)| columns::changes(name, array)).transpose()?,
             scopes: column(places.scope).map(|(name, array)| columns::scopes(name, array)).transpose()?,
+            batches: column(places.batches).map(|(name, array)| columns::changes(name, array)).transpose()?,
+            scope_ends_batch: layout.columns.scope_ends_batch,
             groups: (!places.by.is_empty()).then(|| self.groups(batch, groups)).transpose()?,
         };
         let keep = batch.project(&places.keep).map_err(|e| stream_error(&e))?;
@@ -309,9 +336,11 @@ impl Places {
             scores: scores.map(|scores| scores.find(|name| named(name))).transpose()?,
             labels: if layout.labels { require(&columns.labels, &["labels", "label"])? } else { None },
             mask: choose(&columns.mask, &["mask"])?,
+            role: columns.role.as_deref().map(named).transpose()?,
             weight: choose(&columns.weight, &["weight"])?,
             ids: choose(&columns.sequence_id, &["sequence_id"])?,
             scope: columns.scope.as_deref().map(named).transpose()?,
+            batches: columns.batch_id.as_deref().map(named).transpose()?,
             by: columns.by.iter().map(|name| named(name)).collect::<Result<_>>()?,
             keep: columns.keep.iter().map(|name| named(name)).collect::<Result<_>>()?,
         })

@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::parallel::Control;
 use crate::pipeline::{Carry, Pipeline, Read, Scored};
 use crate::scoring::Scorer;
+use crate::selection::SequenceEnd;
 use crate::settings::Settings;
 use crate::tally::{Open, Summary, Tally};
 use crate::warnings::Warning;
@@ -16,6 +17,7 @@ pub struct Meter {
     open: Open,
     carry: Carry,
     known: bool,
+    by_role: bool,
 }
 
 /// Watches a run from the calling thread: may stop it, and is told how far it is.
@@ -44,7 +46,7 @@ impl Meter {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let carry = Carry::new(&settings);
-        Self { tally: Tally::new(settings), open: Open::default(), carry, known: true }
+        Self { tally: Tally::new(settings), open: Open::default(), carry, known: true, by_role: false }
     }
 
     /// Its settings.
@@ -74,11 +76,8 @@ impl Meter {
     pub fn update(&mut self, update: Update, observer: &mut dyn Observer) -> Result<()> {
         let Update { reader, mut scorer, by, last } = update;
         let settings = self.settings().clone();
-        if settings.leading + settings.trailing > 0 && !reader.has_mask() {
-            let message = "leading and trailing tokens need a mask: keep the token ids as labels and \
-                           pass mask = labels != -100";
-            return Err(Error::new(ErrorKind::Settings, message).wanted("a mask", "none"));
-        }
+        self.check_marks(reader)?;
+        self.check_units(reader)?;
         self.known = reader.id_type().is_some();
         let mut read = Read::default();
         loop {
@@ -93,6 +92,40 @@ impl Meter {
         // The last word, however soon after the one before.
         observer.progress(read, self.tally.running_loss(&self.open));
         if last { self.close() } else { Ok(()) }
+    }
+
+    /// Whether this stream can be counted by the settings, and go on with what is open.
+    fn check_marks(&mut self, reader: &Reader) -> Result<()> {
+        let claims = self.settings().leading + self.settings().trailing > 0;
+        let by_role = reader.has_roles();
+        let (message, wanted, got) = if claims && by_role {
+            ("roles say which tokens are hidden: leading and trailing must be 0", "0", "another number")
+        } else if claims && !reader.has_mask() {
+            let message = "leading and trailing tokens need a mask: keep the token ids as labels and \
+                           pass mask = labels != -100";
+            (message, "a mask", "none")
+        } else if self.is_open() && self.by_role != by_role {
+            let message = "the open sequence began with a role, and goes on without, or the other way \
+                           round; end it first (close(), or final=True)";
+            (message, "one way to select tokens in a sequence", "two")
+        } else {
+            self.by_role = by_role;
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Settings, message).wanted(wanted, got))
+    }
+
+    /// Whether this stream tells apart what is pooled.
+    fn check_units(&self, reader: &Reader) -> Result<()> {
+        let (what, name) = if self.settings().by_sequence() && reader.id_type().is_none() {
+            ("sequences", "sequence_id")
+        } else if self.settings().pooling.by_batch() && !reader.has_batches() {
+            ("batches", "batch_id")
+        } else {
+            return Ok(());
+        };
+        let message = format!("means over {what} need to know them: pass {name}");
+        Err(Error::new(ErrorKind::Settings, message).wanted(name, "none"))
     }
 
     /// Ends the open sequence, and the input; nothing if none is open.
@@ -112,14 +145,18 @@ impl Meter {
         let mut ends = scored.ends.iter().peekable();
         for (i, token) in scored.tokens.iter().enumerate() {
             while let Some(end) = ends.next_if(|end| end.after <= i) {
-                self.tally.end_sequence(end.id.is_some(), &mut self.open, &self.carry.groups);
+                self.end_sequence(end);
             }
             self.tally.add(token, &mut self.open, &self.carry.groups);
         }
         for end in ends {
-            self.tally.end_sequence(end.id.is_some(), &mut self.open, &self.carry.groups);
+            self.end_sequence(end);
         }
         scored.failure.map_or(Ok(()), Err)
+    }
+
+    fn end_sequence(&mut self, end: &SequenceEnd) {
+        self.tally.end_sequence(end.id.is_some(), end.batch_ends, &mut self.open, &self.carry.groups);
     }
 
     /// The summary of all that is decided.
@@ -168,7 +205,7 @@ impl Meter {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let tally = Tally::from_bytes(bytes)?;
         let carry = Carry::new(tally.settings());
-        Ok(Self { tally, open: Open::default(), carry, known: true })
+        Ok(Self { tally, open: Open::default(), carry, known: true, by_role: false })
     }
 
     fn must_be_closed(&self, what: &str) -> Result<()> {

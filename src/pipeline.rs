@@ -212,6 +212,7 @@ impl<'a> Pipeline<'a> {
             columns: logits.map_or(self.reader.vocab_size(), LogitColumn::columns).map(|n| n as u64),
             scores: matches!(&input.rows, Some(Rows::Scores(_))),
             mask: self.reader.has_mask(),
+            roles: self.reader.has_roles(),
             weight: self.reader.has_weight(),
             unknown_sequences: false,
         }

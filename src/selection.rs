@@ -10,10 +10,12 @@
 //! bring one at `start - leading`; [`Selector::horizon`] says below which position nothing new can
 //! turn up, and an error is raised only when it lies there.
 
+mod borders;
 mod failure;
 mod parts;
 mod picks;
 mod piece;
+mod roles;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +25,9 @@ use crate::score::Score;
 use crate::settings::{OnShort, Settings};
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use borders::Border;
 use parts::{Edge, Held, HeldRow, Rules, Run, Sequence, Trail, counts, valid};
+use roles::Reply;
 
 pub use failure::{Check, Failure};
 pub use picks::{Advance, Counts, Neighbours, Pick, RowAt, RowNumbers, Selected, SequenceEnd};
@@ -37,7 +41,10 @@ pub struct Selector {
     sequence: Option<Sequence>,
     /// Fingerprints of the ids seen in this scope.
     seen: HashSet<u128>,
+    batch: Option<Key>,
+    seen_batches: HashSet<u128>,
     run: Option<Run>,
+    reply: Option<Reply>,
     trail: Option<Trail>,
     gap: VecDeque<Held>,
     failure: Option<Failure>,
@@ -60,11 +67,16 @@ impl Selector {
                 leading: settings.leading,
                 trailing: settings.trailing,
                 raise_short: settings.on_short == OnShort::Raise,
+                hidden: settings.hidden,
+                batches: settings.pooling.by_batch(),
             },
             position: 0,
             sequence: None,
             seen: HashSet::new(),
+            batch: None,
+            seen_batches: HashSet::new(),
             run: None,
+            reply: None,
             trail: None,
             gap: VecDeque::new(),
             failure: None,
@@ -139,6 +151,11 @@ impl Selector {
         if let Some(trail) = &self.trail {
             horizon = horizon.min(trail.edge.position as i64);
         }
+        if let Some(reply) = &self.reply {
+            let held = self.gap.front().map(|held| held.position);
+            let lender = reply.visible.map(|edge| edge.position);
+            horizon = [held, lender].into_iter().flatten().fold(horizon, |low, p| low.min(p as i64));
+        }
         horizon
     }
 
@@ -147,12 +164,18 @@ impl Selector {
         let mut out = Selected::default();
         let mut scopes = piece.scopes.iter().flatten().peekable();
         let mut ids = piece.ids.iter().flatten().peekable();
+        let batches = piece.batches.as_ref().filter(|_| self.rules.batches);
+        let mut batches = batches.into_iter().flatten().peekable();
         for i in 0..piece.len() {
-            let scope = scopes.next_if(|(at, _)| *at == i).map(|(_, scope)| *scope);
-            let id = ids.next_if(|(at, _)| *at == i).map(|(_, id)| id);
-            self.cross(piece, scope, id, &mut out, vocab);
+            let border = Border {
+                scope: scopes.next_if(|(at, _)| *at == i).map(|(_, scope)| *scope),
+                id: ids.next_if(|(at, _)| *at == i).map(|(_, id)| id),
+                batch: batches.next_if(|(at, _)| *at == i).map(|(_, id)| id),
+            };
+            self.cross(piece, &border, &mut out, vocab);
             let ends = scopes.peek().is_some_and(|(at, _)| *at == i + 1)
-                || ids.peek().is_some_and(|(at, _)| *at == i + 1);
+                || ids.peek().is_some_and(|(at, _)| *at == i + 1)
+                || batches.peek().is_some_and(|(at, _)| *at == i + 1);
             self.step(piece, i, vocab, &mut out);
             self.sample(piece, i, ends, vocab, &mut out);
             self.position += 1;
@@ -172,61 +195,11 @@ impl Selector {
     /// Ends the sequence and the input: what comes next is another input, from position 0.
     pub fn finish(&mut self, vocab: &Vocab) -> Selected {
         let mut out = Selected::default();
-        self.end_sequence(&mut out, vocab);
+        self.end_sequence(true, &mut out, vocab);
         self.seen.clear();
+        self.seen_batches.clear();
         self.position = 0;
         out
-    }
-
-    // Borders.
-
-    /// Ends the sequence and begins one, if a border lies before this position.
-    fn cross(
-        &mut self,
-        piece: &Piece,
-        scope: Option<i64>,
-        id: Option<&Option<Key>>,
-        out: &mut Selected,
-        vocab: &Vocab,
-    ) {
-        let (new_scope, new_id) = match &self.sequence {
-            None => (true, true),
-            Some(now) => {
-                (scope.is_some() && scope != now.scope, id.is_some_and(|id| id.is_none() || *id != now.id))
-            }
-        };
-        if !(new_scope || new_id) {
-            return;
-        }
-        let scope = scope.or(self.sequence.as_ref().and_then(|now| now.scope));
-        let known = piece.ids.is_some();
-        // A new scope within a stretch of equal ids: the id goes on, in a sequence of its own.
-        let id = match id {
-            Some(id) => id.clone(),
-            None => self.sequence.as_ref().and_then(|now| now.id.clone()).filter(|_| known),
-        };
-        self.end_sequence(out, vocab);
-        if new_scope {
-            self.seen.clear();
-        }
-        self.check_id(known, id.as_ref());
-        self.sequence = Some(Sequence { id, known, scope, first: self.position });
-    }
-
-    fn check_id(&mut self, known: bool, id: Option<&Key>) {
-        let new = id.map_or(!known, |id| self.seen.insert(id.fingerprint()));
-        if !new {
-            self.fail_id(id);
-        }
-    }
-
-    fn end_sequence(&mut self, out: &mut Selected, vocab: &Vocab) {
-        let Some(sequence) = self.sequence.take() else { return };
-        self.end_run(out, vocab);
-        self.end_trail();
-        self.flush(0, out, vocab);
-        let id = sequence.id.filter(|_| sequence.known);
-        out.ends.push(SequenceEnd { id, after: out.picks.len() });
     }
 
     // One position.
@@ -234,17 +207,21 @@ impl Selector {
     fn step(&mut self, piece: &Piece, i: usize, vocab: &Vocab, out: &mut Selected) {
         let mark = piece.mark(i);
         if let Mark::Null | Mark::Other(_) = mark {
-            self.fail_mask(mark);
+            self.fail_mark(mark, piece.by_role);
         }
         let label = piece.labels[i];
         let first = self.sequence.as_ref().is_some_and(|s| s.first == self.position);
         if self.rules.shift && first {
-            let visible = label.usable() && matches!(mark, Mark::Yes | Mark::Absent);
-            self.counts.unscored += u64::from(visible);
+            let counts =
+                matches!(mark, Mark::Yes | Mark::Absent) || *mark == Mark::Hidden && self.rules.hidden;
+            self.counts.unscored += u64::from(counts && label.usable());
             return;
         }
         let edge = Edge { position: self.position, weight: piece.weight(i), group: piece.group(i) };
         let row = self.row_at(i);
+        if piece.by_role {
+            return self.step_by_role(mark, edge, label, row, vocab, out);
+        }
         match mark {
             Mark::Absent => self.visible(edge, label, row, vocab, out),
             Mark::Yes => self.in_run(edge, label, row, vocab, out),
@@ -267,14 +244,13 @@ impl Selector {
         if !valid(at.weight) {
             self.fail_weight(at);
         }
-        let group = self.run.map_or(at.group, |run| run.first.group);
         match label.id(vocab) {
             Some(id) => out.picks.push(Pick {
                 position: at.position,
                 row,
                 label: id,
                 weight: at.weight,
-                group,
+                group: at.group,
                 hidden: false,
             }),
             None => self.fail_label(at.position, label, vocab),
@@ -296,7 +272,7 @@ impl Selector {
         if activate {
             self.claim_left(first, out, vocab);
         }
-        self.visible(at, label, row, vocab, out);
+        self.visible(Edge { group: first.group, ..at }, label, row, vocab, out);
     }
 
     fn in_gap(&mut self, position: u64, label: Label, row: RowAt, vocab: &Vocab, out: &mut Selected) {

@@ -33,6 +33,28 @@ pub enum NullLabels {
     Ignore,
 }
 
+/// How tokens become one mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// The mean over all tokens.
+    Tokens,
+    /// The mean of the sequences' means.
+    Sequences,
+    /// The mean of the batches' means.
+    Batches,
+    /// The same, each batch weighing as many as it has sequences.
+    Samples,
+}
+
+/// What accuracy is a share of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accuracy {
+    /// Tokens, pooled as the loss is.
+    Tokens,
+    /// Sequences, right where all their tokens are.
+    Sequences,
+}
+
 /// The counting options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -46,12 +68,18 @@ pub struct Settings {
     pub trailing: usize,
     /// Runs that miss some of these.
     pub on_short: OnShort,
+    /// Whether hidden tokens count where roles say which tokens these are.
+    pub hidden: bool,
     /// Only the first n entries of a row have a probability.
     pub valid_vocab: Option<usize>,
     /// Only entries that are true have a probability.
     pub vocab_mask: Option<Arc<[bool]>>,
     /// Rows without a distribution.
     pub nonfinite: NonFinite,
+    /// Means of means.
+    pub pooling: Pooling,
+    /// The accuracy that is reported.
+    pub accuracy: Accuracy,
     /// f32 lanes or f64.
     pub precision: Precision,
 }
@@ -64,9 +92,12 @@ impl Default for Settings {
             leading: 0,
             trailing: 0,
             on_short: OnShort::Raise,
+            hidden: true,
             valid_vocab: None,
             vocab_mask: None,
             nonfinite: NonFinite::Raise,
+            pooling: Pooling::Tokens,
+            accuracy: Accuracy::Tokens,
             precision: Precision::Fast,
         }
     }
@@ -91,6 +122,36 @@ impl NonFinite {
             Self::Raise => "raise",
             Self::Omit => "omit",
             Self::Propagate => "propagate",
+        }
+    }
+}
+
+impl Pooling {
+    /// Its name in options and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Sequences => "sequences",
+            Self::Batches => "batches",
+            Self::Samples => "samples",
+        }
+    }
+
+    /// Whether it needs to know the batches.
+    #[must_use]
+    pub const fn by_batch(self) -> bool {
+        matches!(self, Self::Batches | Self::Samples)
+    }
+}
+
+impl Accuracy {
+    /// Its name in options and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Sequences => "sequences",
         }
     }
 }
@@ -124,11 +185,21 @@ impl Settings {
             ("leading", self.leading.to_string()),
             ("trailing", self.trailing.to_string()),
             ("on_short", self.on_short.name().to_owned()),
+            ("hidden", self.hidden.to_string()),
             ("valid_vocab", valid),
             ("vocab_mask", mask),
             ("nonfinite", self.nonfinite.name().to_owned()),
+            ("pooling", self.pooling.name().to_owned()),
+            ("accuracy", self.accuracy.name().to_owned()),
             ("precision", self.precision.name().to_owned()),
         ]
+    }
+
+    /// Whether a figure of theirs needs to know the sequences.
+    #[must_use]
+    pub fn by_sequence(&self) -> bool {
+        let pooled = matches!(self.pooling, Pooling::Sequences | Pooling::Samples);
+        pooled || self.accuracy == Accuracy::Sequences
     }
 
     /// Nothing if both are equal.

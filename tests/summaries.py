@@ -20,9 +20,12 @@ SETTINGS: dict[str, Any] = {
     "leading": 0,
     "trailing": 0,
     "on_short": "raise",
+    "hidden": True,
     "valid_vocab": None,
     "vocab_mask": None,
     "nonfinite": "raise",
+    "pooling": "tokens",
+    "accuracy": "tokens",
     "precision": "fast",
 }
 
@@ -32,11 +35,13 @@ def part(**changes: Any) -> PartSummary:
     base: dict[str, Any] = {
         "loss": 2.314719,
         "loss_stderr": 0.00209,
+        "loss_stderr_naive": 0.00209,
         "loss_ci": (2.310619, 2.318819),
         "perplexity": 10.12184,
         "perplexity_ci": (10.08043, 10.16342),
         "accuracy": 0.532311,
         "accuracy_stderr": 0.00102,
+        "accuracy_stderr_naive": 0.00102,
         "accuracy_ci": (0.530311, 0.534311),
         "accuracy_strict": 0.5322,
         "accuracy_optimistic": 0.5325,
@@ -46,11 +51,14 @@ def part(**changes: Any) -> PartSummary:
         "num_tokens": 58409,
         "num_correct": 31092,
         "num_sequences": 1204,
+        "num_batches": 0,
+        "effective_number": 1187.4,
         "num_ties": 0,
         "num_invalid": 0,
         "num_bounded": 0,
         "num_unknown": 0,
         "sum_weight": 58409.0,
+        "flags": [],
     }
     found = base | changes
     for name in ("loss", "perplexity", "accuracy"):  # exact, where no bounds are said
@@ -61,7 +69,8 @@ def part(**changes: Any) -> PartSummary:
 def unknown(**changes: Any) -> PartSummary:
     """Describe a part whose sequences are not known: no errors."""
     none = (NAN, NAN)
-    figures = {"loss_stderr": NAN, "accuracy_stderr": NAN, "sequence_accuracy": NAN}
+    names = ("loss_stderr", "accuracy_stderr", "sequence_accuracy", "effective_number")
+    figures = dict.fromkeys(names, NAN)
     intervals = {"loss_ci": none, "perplexity_ci": none, "accuracy_ci": none}
     return part(**{**figures, **intervals, "num_sequences": 0, **changes})
 
@@ -119,6 +128,7 @@ def summary(**changes: Any) -> Summary:
         "vocab_size": 151936,
         "scored": False,
         "has_mask": True,
+        "has_roles": False,
         "weighted": False,
         "sequences_known": True,
         "flags": [],

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle.cases import EXAMPLES, Example, case, counting_cases, random_case
 from oracle.counting import Case, Counted, Failure, Token, count
-from oracle.metrics import NOWHERE, clustered_se, report
+from oracle.metrics import NOWHERE, clustered_se, effective_number, naive_se, report
 from oracle.rows import Invalid, Score, Unknown, log_softmax, score, score_f64, top_k
 
 INF, NAN = math.inf, math.nan
@@ -405,6 +405,11 @@ def test_report_by_hand() -> None:
     sums, n, m = [5.0, 0.5, 12.0], [3.0, 1.0, 4.0], 17.5 / 8
     squares = sum((s - m * w) ** 2 for s, w in zip(sums, n, strict=True))
     assert whole["loss_stderr"] == pytest.approx(math.sqrt(1.5 * squares) / 8, rel=1e-14)
+    # Tokens as clusters of their own: t = (1, 4, 0.5, 12), w = (1, 2, 1, 4).
+    squares = sum((t - m * w) ** 2 for t, w in ((1, 1), (4, 2), (0.5, 1), (12, 4)))
+    naive = math.sqrt(4 / 3 * squares) / 8
+    assert whole["loss_stderr_naive"] == pytest.approx(naive, rel=1e-14)
+    assert whole["effective_number"] == 64 / 26
     assert found["hidden"]["loss"] == 2.0
     assert math.isnan(found["hidden"]["loss_stderr"])
     assert found["visible"]["num_tokens"] == 3
@@ -471,3 +476,21 @@ def test_clustered_se_of_equal_clusters() -> None:
     expected = x.std(ddof=1) / math.sqrt(50)
     assert clustered_se(list(map(float, x)), [1.0] * 50) == pytest.approx(expected, rel=1e-13)
     assert clustered_se([1.0, 2.0], [1.0, 2.0]) == 0.0
+
+
+def test_naive_se_by_hand() -> None:
+    """With equal weights it is the usual standard error of a mean, whatever their scale."""
+    x = np.random.default_rng(6).normal(size=40)
+    usual = x.std(ddof=1) / math.sqrt(40)
+    assert naive_se(list(map(float, x)), [1.0] * 40) == pytest.approx(usual, rel=1e-13)
+    assert naive_se(list(map(float, 4 * x)), [4.0] * 40) == pytest.approx(usual, rel=1e-13)
+    # t = (3, 1), w = (1, 3), m = 1: residuals (2, -2), so sqrt(2 * 8) / 4.
+    assert naive_se([3.0, 1.0], [1.0, 3.0]) == 1.0
+    assert math.isnan(naive_se([1.0], [1.0]))
+    assert math.isnan(naive_se([1.0, INF], [1.0, 1.0]))
+
+
+def test_effective_number_by_hand() -> None:
+    assert effective_number([Fraction(7)] * 5) == 5.0
+    assert effective_number([Fraction(1), Fraction(3), Fraction(0)]) == 16 / 10
+    assert math.isnan(effective_number([]))

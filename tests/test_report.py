@@ -177,11 +177,27 @@ def test_text_spells_out_warnings() -> None:
     assert found.warnings[0].kind == "LabelShiftWarning"
 
 
+def test_a_warning_of_few_sequences_stands_for_its_flag() -> None:
+    few = [("FewSequencesWarning", "the effective number of sequences is 12.0")]
+    shown = str(report(summary(flags=["few_sequences"], warnings=few)))
+    assert shown.count("effective number") == 1
+
+
 def test_text_says_why_a_group_has_no_error() -> None:
-    lone = triple(whole=unknown(num_sequences=1))
+    lone = triple(whole=unknown(num_sequences=1, flags=["one_sequence"]))
     found = report(summary(by=["task"], groups=[(("a",), lone), (("b",), triple())]))
     assert str(found).splitlines()[-1] == "Note: 1 group without ±: only one sequence."
     assert "a      58,409           2.3147      10.122            0.5323" in str(found)
+
+
+def test_text_of_errors_by_batch() -> None:
+    by_batch = {"settings": SETTINGS | {"pooling": "batches"}, "flags": ["few_batches"]}
+    found = report(summary(total=triple(whole=part(num_batches=37)), **by_batch))
+    assert str(found).startswith("loss 2.3147 ± 0.0041 (95%, 37 batches)\n")
+    assert _words.FLAGS["few_batches"] in " ".join(str(found).split())
+    lone = triple(whole=unknown(num_batches=1, flags=["one_batch"]))
+    found = report(summary(by=["task"], groups=[(("a",), lone)], **by_batch))
+    assert str(found).splitlines()[-1] == "Note: 1 group without ±: only one batch."
 
 
 def test_text_fits_80_columns(any_report: Report) -> None:
@@ -209,8 +225,24 @@ SENTENCES: list[tuple[dict[str, Any], str]] = [
         "2 tokens have no score (the first token of a shifted sequence).",
     ),
     ({"num_short_left": 1, "num_short_right": 2}, "1 run short on the left and 2 runs short on"),
+    (
+        {"settings": SETTINGS | {"pooling": "sequences"}},
+        "Loss and accuracy are each the mean of per-sequence means; other figures are over tokens.",
+    ),
+    (
+        {"settings": SETTINGS | {"accuracy": "sequences", "pooling": "samples"}},
+        "right as a whole; the loss is the mean of per-batch means, each batch weighing as many as",
+    ),
     ({"weighted": True}, "weighted means (sum of weights 58,409); counts are not."),
     ({"num_nan_rows": 2, "num_posinf_rows": 1}, "2 rows holding nan, 1 row holding +inf."),
+    (
+        {"total": triple(whole=part(loss_stderr_naive=0.00104))},
+        "Standard error of the loss 0.0021, 0.0010 if tokens were independent.",
+    ),
+    (
+        {"total": triple(whole=part(accuracy_stderr_naive=0.00041))},
+        "Standard error of the accuracy 0.0010, 0.00041 if tokens were independent.",
+    ),
     ({"num_empty_rows": 1}, "1 row holding nothing but -inf."),
     ({"settings": SETTINGS | {"valid_vocab": 50257}}, "151,936 (only the first 50,257), fast"),
     ({"settings": SETTINGS | {"vocab_mask": b"\1"}}, "(only those in vocab_mask)"),

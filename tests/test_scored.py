@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 import pytest
+from law import cut_every, random_cuts, roles_of, settings_of, stream, table_of
 from logitmeter import _core
 from logitmeter.exceptions import DTypeError, LabelError, LogitmeterError, SettingsError
 from oracle import metrics, rows
 from oracle.cases import random_case
 from oracle.counting import Case, Counted, Failure, count
-from test_counting_law import cut_every, random_cuts, roles_of, settings_of, stream, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

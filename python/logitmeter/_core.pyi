@@ -36,9 +36,15 @@ class Columns(TypedDict, total=False):
     mask: str | None
     weight: str | None
     sequence_id: str | None
+    # Strings prompt, visible and hidden, in place of a mask. Never picked up by its name.
+    role: str | None
     # A column whose change ends a sequence and opens a new scope for comparing ids (a file, or
     # one ``b`` of ``[B, T, V]``). Never picked up by its name.
     scope: str | None
+    # Whether a batch ends with its scope: with a file, not with a ``b``.
+    scope_ends_batch: bool
+    # Integers or strings; looked at only where means are pooled by batch. Never picked up by name.
+    batch_id: str | None
     by: Sequence[str]
     keep: Sequence[str]
     # One row in so many, the last one, is a placeholder that has no logits: rows are numbered
@@ -60,9 +66,12 @@ class Settings:
         leading: int = 0,
         trailing: int = 0,
         on_short: Literal["raise", "count"] = "raise",
+        hidden: bool = True,
         valid_vocab: int | None = None,
         vocab_mask: bytes | None = None,
         nonfinite: Literal["raise", "omit", "propagate"] = "raise",
+        pooling: Literal["tokens", "sequences", "batches", "samples"] = "tokens",
+        accuracy: Literal["tokens", "sequences"] = "tokens",
         precision: Literal["fast", "exact"] = "fast",
     ) -> Settings: ...
     def to_dict(self) -> dict[str, Any]: ...
@@ -233,6 +242,7 @@ class PartSummary(TypedDict):
 
     loss: float
     loss_stderr: float
+    loss_stderr_naive: float
     loss_ci: tuple[float, float]
     loss_bounds: tuple[float, float]
     perplexity: float
@@ -240,6 +250,7 @@ class PartSummary(TypedDict):
     perplexity_bounds: tuple[float, float]
     accuracy: float
     accuracy_stderr: float
+    accuracy_stderr_naive: float
     accuracy_ci: tuple[float, float]
     accuracy_bounds: tuple[float, float]
     accuracy_strict: float
@@ -250,11 +261,16 @@ class PartSummary(TypedDict):
     num_tokens: int
     num_correct: int
     num_sequences: int
+    num_batches: int
+    effective_number: float
     num_ties: int
     num_invalid: int
     num_bounded: int
     num_unknown: int
     sum_weight: float
+    # "no_sequences", "one_sequence", "few_sequences" (or "one_batch", "few_batches"), "infinite",
+    # "nan", "empty"; of the whole also "open"
+    flags: list[str]
 
 class TripleSummary(TypedDict):
     """The three parts of the whole, or of one group."""
@@ -283,10 +299,10 @@ class Summary(TypedDict):
     vocab_size: int | None
     scored: bool
     has_mask: bool
+    has_roles: bool
     weighted: bool
     sequences_known: bool
-    # "no_sequences", "one_sequence", "few_sequences", "infinite", "nan", "empty", "open"
-    flags: list[str]
+    flags: list[str]  # of the whole
     warnings: list[tuple[str, str]]  # (class name in logitmeter.exceptions, message)
     settings: dict[str, Any]
     numeric_version: int

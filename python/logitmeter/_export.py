@@ -43,7 +43,7 @@ def figures(part: Part) -> dict[str, float | int]:
         value = getattr(part, field.name)
         if field.name.endswith(("_ci", "_bounds")):
             found |= {f"{field.name}_low": value[0], f"{field.name}_high": value[1]}
-        elif not field.name.startswith("_"):
+        elif not field.name.startswith("_") and field.name != "flags":
             found[field.name] = value
     return found | {f"top_{k}_accuracy": part.top_k_accuracy(k) for k in LISTED_K}
 
@@ -122,13 +122,13 @@ def document(report: Report) -> dict[str, Any]:
             for key, group in report.groups.items()
         ],
         "hidden_label_ids": report.hidden_label_ids,
-        "flags": report.flags,
         "warnings": [{"kind": kind, "message": text} for kind, text in report.warnings],
         "settings": report.settings,
         "elements": report.elements,
         "vocab_size": report.vocab_size,
         "scored": report.scored,
         "has_mask": report.has_mask,
+        "has_roles": report.has_roles,
         "weighted": report.weighted,
         "sequences_known": report.sequences_known,
         "numeric_version": report.numeric_version,
@@ -137,11 +137,12 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def _nested(group: GroupReport) -> dict[str, Any]:
-    return {
-        **_figures_and_bounds(group),
-        "visible": _figures_and_bounds(group.visible),
-        "hidden": _figures_and_bounds(group.hidden),
-    }
+    inner = {name: getattr(group, name) for name in ("visible", "hidden")}
+    return {**_flagged(group), **{name: _flagged(part) for name, part in inner.items()}}
+
+
+def _flagged(part: Part) -> dict[str, Any]:
+    return {**_figures_and_bounds(part), "flags": part.flags}
 
 
 def _figures_and_bounds(part: Part) -> dict[str, Any]:

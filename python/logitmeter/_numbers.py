@@ -58,6 +58,17 @@ def number_text(value: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def two_digits(value: float) -> str:
+    """Write a figure as far as its second significant digit.
+
+    Examples
+    --------
+    >>> two_digits(0.00104), two_digits(12.3)
+    ('0.0010', '12')
+    """
+    return f"{value:#.2g}".removesuffix(".")
+
+
 def value_and_error(value: float, error: float) -> tuple[str, str]:
     """Write a figure and its error, both rounded at the error's second significant digit.
 

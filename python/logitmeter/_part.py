@@ -61,7 +61,10 @@ class Part:
     loss_stderr, loss_ci
         Its standard error, clustered by sequence, and the 95% interval (low, high) from
         Student's t with one degree of freedom less than there are sequences [1]_; nan where
-        sequences are unknown or there is only one.
+        sequences are unknown or there is only one, or where a sum is not finite.
+    loss_stderr_naive, accuracy_stderr_naive
+        What the standard errors would be if tokens were independent. Tokens of one sequence are
+        not, so these are too small as a rule; they show by how much.
     loss_bounds, perplexity_bounds, accuracy_bounds
         The figure itself and the most that it may be (low, high): equal, unless scores that were
         given in place of logits are intervals. Standard errors are those of the low ends.
@@ -77,6 +80,12 @@ class Part:
         Share of the sequences all of whose tokens are right; nan where sequences are unknown.
     num_tokens, num_correct, num_sequences
         How many tokens counted, were right, and in how many sequences they stand.
+    num_batches
+        In how many batches they stand, where means are pooled by batch; else 0.
+    effective_number
+        So many sequences of equal weight would tell as much: (sum n)^2 / sum n^2, where n is the
+        weight of a sequence (Kish); nan where sequences are unknown. Of batches, where means are
+        pooled by batch.
     num_ties
         Tokens whose label shares its logit with another entry of the row.
     num_invalid
@@ -87,6 +96,10 @@ class Part:
         Tokens that would count, but of which the scores say nothing: they are in no other figure.
     sum_weight
         Sum of the weights of the counted tokens; their number where there are no weights.
+    flags
+        What limits the figures: "no_sequences", "one_sequence", "few_sequences" (fewer than 300
+        effective ones), where means are pooled by batch "one_batch", "few_batches"; "infinite",
+        "nan", "empty".
 
     References
     ----------
@@ -108,6 +121,7 @@ class Part:
 
     loss: float
     loss_stderr: float
+    loss_stderr_naive: float
     loss_ci: tuple[float, float]
     loss_bounds: tuple[float, float]
     perplexity: float
@@ -115,6 +129,7 @@ class Part:
     perplexity_bounds: tuple[float, float]
     accuracy: float
     accuracy_stderr: float
+    accuracy_stderr_naive: float
     accuracy_ci: tuple[float, float]
     accuracy_bounds: tuple[float, float]
     accuracy_strict: float
@@ -124,11 +139,14 @@ class Part:
     num_tokens: int
     num_correct: int
     num_sequences: int
+    num_batches: int
+    effective_number: float
     num_ties: int
     num_invalid: int
     num_bounded: int
     num_unknown: int
     sum_weight: float
+    flags: tuple[str, ...]
     _top_k: tuple[float, ...]
 
     def top_k_accuracy(self, k: int) -> float:
@@ -196,7 +214,8 @@ def build_part(cls: type[P], summary: PartSummary, **more: Any) -> P:
     """Name the figures that the compiled core hands over."""
     figures: dict[str, Any] = dict(summary)
     top_k = tuple(figures.pop("top_k_accuracy"))
-    return cls(**{**figures, **_intervals(summary), "_top_k": top_k, **more})
+    figures |= {"_top_k": top_k, "flags": tuple(summary["flags"])}
+    return cls(**{**figures, **_intervals(summary), **more})
 
 
 def build_group(cls: type[G], triple: TripleSummary, **more: Any) -> G:
@@ -248,10 +267,17 @@ def loss_text(part: Part, flags: Collection[str] = ()) -> str:
     value, error = value_and_error(part.loss, half_width(part.loss, part.loss_ci))
     value = at_least(part.loss_bounds, value)
     if error:
-        return f"loss {value} ± {error} (95%, {plural(part.num_sequences, 'sequence')})"
+        return f"loss {value} ± {error} (95%, {_clusters(part)})"
     if "no_sequences" in flags:
         return f"loss {value} ± unknown: pass sequence_id"
     return f"loss {value} ± unknown" if math.isfinite(part.loss) else f"loss {value}"
+
+
+def _clusters(part: Part) -> str:
+    """Count what the errors are clustered by."""
+    if part.num_batches:
+        return plural(part.num_batches, "batch", "batches")
+    return plural(part.num_sequences, "sequence")
 
 
 def one_line(part: Part) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from logitmeter._numbers import count, figure, number_text, plural, printable
+from logitmeter._numbers import count, figure, number_text, plural, printable, two_digits
 from logitmeter._part import perplexity_text
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ FLAGS = {
     "few_sequences": (
         "Few sequences: the effective number is below 300, so that the errors are rough."
     ),
+    "one_batch": "± unknown: there is only one batch, and an error needs two.",
+    "few_batches": (
+        "Few batches: the effective number is below 300, so that the errors are rough."
+    ),
     "infinite": "The loss is infinite: a counted label has probability 0.",
     "nan": 'The loss is nan: counted rows hold no distribution (nonfinite="propagate").',
     "empty": "Nothing counted: every figure is nan.",
@@ -40,13 +44,15 @@ def sentences(report: Report) -> list[str]:
         counted(report),
         hidden_labels(report.hidden_label_ids),
         short_runs(report.num_short_left, report.num_short_right),
-        unscored(report.num_unscored, has_mask=report.has_mask),
+        unscored(report.num_unscored, has_mask=report.has_mask or report.has_roles),
         _labels_rule(report),
         _weights(report),
+        _pooling(report),
         _bad_rows(report),
         _bounds(report),
         _unknown(report),
         _perplexity(report),
+        _naive(report),
         _other_figures(report),
         _ties(report),
         _logits(report),
@@ -56,7 +62,11 @@ def sentences(report: Report) -> list[str]:
 
 def notices(report: Report) -> list[str]:
     """Spell out the flags and the warnings."""
-    flags = [f"Note: {FLAGS.get(flag, printable(flag))}" for flag in report.flags]
+    warned = {kind for kind, _ in report.warnings}
+    told = {"few_sequences", "few_batches"} if "FewSequencesWarning" in warned else set()
+    flags = [
+        f"Note: {FLAGS.get(flag, printable(flag))}" for flag in report.flags if flag not in told
+    ]
     return flags + _lone_groups(report) + warning_lines(report.warnings)
 
 
@@ -64,10 +74,12 @@ def _lone_groups(report: Report) -> list[str]:
     """Say why groups have no error where the whole has one."""
     if math.isnan(report.loss_stderr):
         return []
-    lone = [group for group in report.groups.values() if group.num_sequences == 1]
-    if not lone:
-        return []
-    return [f"Note: {plural(len(lone), 'group')} without ±: only one sequence."]
+    found = []
+    for flag, unit in (("one_sequence", "sequence"), ("one_batch", "batch")):
+        lone = [group for group in report.groups.values() if flag in group.flags]
+        if lone:
+            found.append(f"Note: {plural(len(lone), 'group')} without ±: only one {unit}.")
+    return found
 
 
 def warning_lines(warnings: Iterable[tuple[str, str]]) -> list[str]:
@@ -83,13 +95,14 @@ def one_line(message: str) -> str:
 def counted(report: Report) -> str:
     """Say how many tokens of which kind counted, and in how many sequences."""
     where = _in_sequences(report)
-    if not report.has_mask:
+    if not (report.has_mask or report.has_roles):
         return f"Counted {plural(report.num_tokens, 'token')}{where}, without a mask."
     runs = plural(report.num_runs, "reply", "replies")
     visible, hidden = report.visible.num_tokens, report.hidden.num_tokens
-    claim = claims(report.settings)
+    claim = _claim(report)
     if not claim:
-        return f"Counted {runs}{where}: {plural(visible, 'visible token')}."
+        how = " by role" if report.has_roles else ""
+        return f"Counted {runs}{where}{how}: {plural(visible, 'visible token')}."
     both = f"{plural(visible, 'visible token')} and {count(hidden)} hidden"
     return f"Counted {runs}{where}: {both} {'one' if hidden == 1 else 'ones'} ({claim})."
 
@@ -98,6 +111,13 @@ def _in_sequences(report: Report) -> str:
     if not report.sequences_known:
         return ""
     return f" in {plural(report.num_sequences, 'sequence')}"
+
+
+def _claim(report: Report) -> str:
+    """Say which hidden tokens count, if any do."""
+    if report.has_roles:
+        return "by role" if report.settings["hidden"] else ""
+    return claims(report.settings)
 
 
 def claims(settings: Mapping[str, object]) -> str:
@@ -146,6 +166,24 @@ def _weights(report: Report) -> str:
         return ""
     total = number_text(report.sum_weight)
     return f"Loss and accuracy are weighted means (sum of weights {total}); counts are not."
+
+
+POOLING = {
+    "sequences": "the mean of per-sequence means",
+    "batches": "the mean of per-batch means",
+    "samples": "the mean of per-batch means, each batch weighing as many as it has sequences",
+}
+
+
+def _pooling(report: Report) -> str:
+    """Say what the loss and the accuracy are means of, where not of tokens."""
+    pooling = POOLING.get(str(report.settings["pooling"]))
+    if report.settings["accuracy"] == "sequences":
+        shares = "The accuracy is the share of sequences that are right as a whole"
+        return f"{shares}; the loss is {pooling}." if pooling else f"{shares}."
+    return (
+        f"Loss and accuracy are each {pooling}; other figures are over tokens." if pooling else ""
+    )
 
 
 def _bad_rows(report: Report) -> str:
@@ -222,6 +260,20 @@ def _perplexity(report: Report) -> str:
     value = report.perplexity
     low, high = (figure(end, abs(end - value)) for end in report.perplexity_ci)
     return f"Perplexity {perplexity_text(report)} (95%: {low} to {high})."
+
+
+def _naive(report: Report) -> str:
+    """Show the errors of independent tokens, where they are others."""
+    pairs = (
+        ("the loss", report.loss_stderr, report.loss_stderr_naive),
+        ("the accuracy", report.accuracy_stderr, report.accuracy_stderr_naive),
+    )
+    found = [
+        f"of {name} {two_digits(error)}, {two_digits(naive)} if tokens were independent"
+        for name, error, naive in pairs
+        if math.isfinite(error) and two_digits(error) != two_digits(naive)
+    ]
+    return f"Standard error {'; '.join(found)}." if found else ""
 
 
 def _logits(report: Report) -> str:

@@ -10,7 +10,7 @@ from logitmeter.exceptions import LogitmeterError, SettingsError
 from logitmeter.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from logitmeter._core import CheckCounts, Settings, Summary
     from logitmeter.sources.feed import Feed
@@ -36,7 +36,19 @@ def require_data(feed: Feed, settings: Settings) -> None:
             expected="rows of logits",
             got="scores",
         )
-    if feed.columns["mask"] is None and (options["leading"] or options["trailing"]):
+    _require_units(feed, options)
+    if not (options["leading"] or options["trailing"]):
+        return
+    if feed.columns["role"] is not None:
+        given = f"leading={options['leading']}, trailing={options['trailing']}"
+        raise SettingsError(
+            f"{given} count hidden tokens around a mask, but column {feed.columns['role']!r} says "
+            "by role which tokens are hidden: leave them at 0, or the roles unused "
+            "(lm.scan(source, columns={'role': None}))",
+            expected="leading=0, trailing=0",
+            got=given,
+        )
+    if feed.columns["mask"] is None:
         raise SettingsError(
             "leading and trailing tokens are counted around the runs of a mask, and there is none: "
             "without it every usable label is visible already, and ignored labels cannot be hidden "
@@ -44,6 +56,23 @@ def require_data(feed: Feed, settings: Settings) -> None:
             expected="mask",
             got="no mask",
         )
+
+
+def _require_units(feed: Feed, options: Mapping[str, Any]) -> None:
+    """Check that what is pooled can be told apart."""
+    by_sequence = options["pooling"] in {"sequences", "samples"} or options["accuracy"] != "tokens"
+    by_batch = options["pooling"] in {"batches", "samples"}
+    columns = feed.columns
+    for needed, part, column, units in (
+        (by_sequence, "sequence_id", columns["sequence_id"], "sequences"),
+        (by_batch, "batch_id", columns["batch_id"], "batches"),
+    ):
+        if needed and column is None:
+            raise SettingsError(
+                f"means over {units} need to know them: pass {part}",
+                expected=part,
+                got=f"no {part}",
+            )
 
 
 def checked_first(feed: Feed, settings: Settings) -> CheckCounts | None:

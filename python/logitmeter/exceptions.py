@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CorruptInputError",
     "DTypeError",
+    "FewSequencesWarning",
     "InputChangedError",
     "InputWarning",
     "LabelError",
@@ -133,6 +134,10 @@ class LabelShiftWarning(LogitmeterWarning):
 
 class TerminatorWarning(LogitmeterWarning):
     """The mask seems to hold the end token already."""
+
+
+class FewSequencesWarning(LogitmeterWarning):
+    """Errors from few sequences, in a report's `warnings`; not issued, since nothing is wrong."""
 
 
 class InputWarning(LogitmeterWarning):

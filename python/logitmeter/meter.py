@@ -110,6 +110,7 @@ class Meter:
         labels: Any = None,
         *,
         mask: Any = None,
+        role: Any = None,
         weight: Any = None,
         sequence_id: Any = None,
         by: str | Sequence[str] | Mapping[str, Any] | None = None,
@@ -120,7 +121,7 @@ class Meter:
 
         Parameters
         ----------
-        logits, labels, mask, weight, sequence_id, by
+        logits, labels, mask, role, weight, sequence_id, by
             As in `evaluate`.
         final
             False if the last sequence goes on in the next update; True ends it.
@@ -146,7 +147,7 @@ class Meter:
         >>> meter.update(np.zeros((2, 4), np.float32), np.array([2, 3])).compute().num_tokens
         3
         """
-        data = data_of(labels, mask, weight, sequence_id, by)
+        data = data_of(labels, mask=mask, role=role, weight=weight, sequence_id=sequence_id, by=by)
         feed = open_source(logits).feed(data, shift=self._core.settings.to_dict()["shift"])
         update(self._core, feed, threads=threads, final=flag("final", final))
         return self

@@ -50,6 +50,7 @@ def evaluate(
     labels: Any = None,
     *,
     mask: Any = None,
+    role: Any = None,
     weight: Any = None,
     sequence_id: Any = None,
     by: str | Sequence[str] | Mapping[str, Any] | None = None,
@@ -82,8 +83,13 @@ def evaluate(
         ``[B, T]``. Left out where the source has a column of labels.
     mask
         True on the visible reply: bool or 0 and 1, in the shape of the labels. For this and for
-        `weight` and `sequence_id` a string names a column of the source; without it the column of
-        that name is used, if there is one.
+        `role`, `weight` and `sequence_id` a string names a column of the source; without it the
+        column of that name is used, if there is one.
+    role
+        In place of `mask`, `leading` and `trailing`: ``"prompt"``, ``"visible"`` or ``"hidden"``
+        at each position, so that hidden tokens need not touch the visible text. A hidden token
+        takes the weight of the nearest visible position of its reply. A column of this name is
+        used where there is no mask.
     weight
         A weight per position, finite and >= 0 where it counts.
     sequence_id
@@ -146,7 +152,7 @@ def evaluate(
     """
     one_of("on_empty", on_empty, ("nan", "raise"))
     check_progress(progress)
-    data = data_of(labels, mask, weight, sequence_id, by)
+    data = data_of(labels, mask=mask, role=role, weight=weight, sequence_id=sequence_id, by=by)
     feed = open_source(source_or_logits).feed(data, shift=shift)
     settings = counting_settings(
         feed.stated_vocab,
@@ -171,6 +177,7 @@ def check(
     labels: Any = None,
     *,
     mask: Any = None,
+    role: Any = None,
     weight: Any = None,
     sequence_id: Any = None,
     by: str | Sequence[str] | Mapping[str, Any] | None = None,
@@ -187,7 +194,7 @@ def check(
 
     Parameters
     ----------
-    source_or_logits, labels, mask, weight, sequence_id, by
+    source_or_logits, labels, mask, role, weight, sequence_id, by
         As in `evaluate`.
     ignore_index, shift, leading, trailing, on_short, valid_vocab, vocab_mask
         As in `evaluate`.
@@ -213,7 +220,7 @@ def check(
     (False, 'LabelError', 1)
     """
     source = open_source(source_or_logits)
-    data = data_of(labels, mask, weight, sequence_id, by)
+    data = data_of(labels, mask=mask, role=role, weight=weight, sequence_id=sequence_id, by=by)
     feed = source.feed(data, shift=shift)
     counting: dict[str, Any] = {
         "ignore_index": ignore_index,
@@ -238,6 +245,7 @@ def token_scores(
     labels: Any = None,
     *,
     mask: Any = None,
+    role: Any = None,
     weight: Any = None,
     sequence_id: Any = None,
     by: str | Sequence[str] | Mapping[str, Any] | None = None,
@@ -263,7 +271,7 @@ def token_scores(
 
     Parameters
     ----------
-    source_or_logits, labels, mask, weight, sequence_id, by
+    source_or_logits, labels, mask, role, weight, sequence_id, by
         As in `evaluate`.
     ignore_index, shift, leading, trailing, on_short, valid_vocab, vocab_mask
         As in `evaluate`.
@@ -297,7 +305,7 @@ def token_scores(
     [{'position': 0, 'rank': 0}, {'position': 1, 'rank': 1}]
     """
     one_of("rows", rows, ("counted", "all"))
-    data = data_of(labels, mask, weight, sequence_id, by)
+    data = data_of(labels, mask=mask, role=role, weight=weight, sequence_id=sequence_id, by=by)
     source = open_source(source_or_logits)
     kept = kept_columns(keep, scored=source.scored)
     feed = source.feed(data, shift=shift, keep=kept)
@@ -328,6 +336,7 @@ def sequence_scores(
     labels: Any = None,
     *,
     mask: Any = None,
+    role: Any = None,
     weight: Any = None,
     sequence_id: Any = None,
     ignore_index: int = -100,
@@ -349,7 +358,7 @@ def sequence_scores(
 
     Parameters
     ----------
-    source_or_logits, labels, mask, weight, sequence_id
+    source_or_logits, labels, mask, role, weight, sequence_id
         As in `evaluate`.
     ignore_index, shift, leading, trailing, on_short, valid_vocab, vocab_mask
         As in `evaluate`.
@@ -374,7 +383,7 @@ def sequence_scores(
     >>> scores.read_all()["num_tokens"].to_pylist()
     [3, 3]
     """
-    data = data_of(labels, mask, weight, sequence_id, None)
+    data = data_of(labels, mask=mask, role=role, weight=weight, sequence_id=sequence_id)
     feed = open_source(source_or_logits).feed(data, shift=shift)
     settings = counting_settings(
         feed.stated_vocab,

@@ -65,8 +65,7 @@ class Report(GroupReport):
     hidden_label_ids
         The labels found at hidden positions, with their counts.
     flags
-        What limits the figures: "no_sequences", "one_sequence", "few_sequences", "infinite",
-        "nan", "empty", "open".
+        What limits the figures of the whole, as in `Part`; and "open" while a sequence is open.
     warnings
         Pairs of a class of `logitmeter.exceptions` and a message.
     settings
@@ -75,8 +74,8 @@ class Report(GroupReport):
         Element types of the logits, as NumPy names them, and entries a row.
     scored
         Whether scores were given in place of logits, for all of the input or some.
-    has_mask, weighted, sequences_known
-        Whether there was a mask, weights, and a way to tell sequences apart.
+    has_mask, has_roles, weighted, sequences_known
+        Whether there was a mask, roles in its place, weights, and a way to tell sequences apart.
     numeric_version
         The version of the arithmetic: equal versions give equal bits.
     heading
@@ -110,13 +109,13 @@ class Report(GroupReport):
     num_neginf_labels: int
     num_empty_rows: int
     hidden_label_ids: Mapping[int, int]
-    flags: tuple[str, ...]
     warnings: tuple[Warned, ...] = field(compare=False)
     settings: Mapping[str, Any]
     elements: tuple[str, ...]
     vocab_size: int | None
     scored: bool
     has_mask: bool
+    has_roles: bool
     weighted: bool
     sequences_known: bool
     numeric_version: int

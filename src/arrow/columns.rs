@@ -76,10 +76,27 @@ pub(super) fn mask(name: &str, array: &ArrayRef) -> Result<Vec<Mark>> {
         None => Mark::Null,
         Some(0) => Mark::No,
         Some(1) => Mark::Yes,
-        Some(x) => Mark::Other(i64::try_from(x).unwrap_or(i64::MAX)),
+        Some(x) => Mark::Other(Key::Int(x)),
     };
     let wrong = || wrong_type(name, array, "booleans, or integers 0 and 1");
     Ok(for_integers!(array, map_integers(one), return Err(wrong())))
+}
+
+/// Roles: strings, of which three are known.
+pub(super) fn roles(name: &str, array: &ArrayRef) -> Result<Vec<Mark>> {
+    let flat = flat(array)?;
+    if !matches!(flat.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null)
+    {
+        return Err(wrong_type(name, array, "strings"));
+    }
+    let mark = |role: Option<KeyRef>| match role {
+        None => Mark::Null,
+        Some(KeyRef::Text("prompt")) => Mark::No,
+        Some(KeyRef::Text("visible")) => Mark::Yes,
+        Some(KeyRef::Text("hidden")) => Mark::Hidden,
+        Some(other) => Mark::Other(other.to_key()),
+    };
+    Ok(values(name, &flat)?.map(mark).collect())
 }
 
 /// Weights of any number type; null is NaN, which is an error where it counts.

@@ -4,10 +4,10 @@ use super::*;
 use crate::rows::Vocab;
 use crate::selection::{Label, Mark};
 use arrow_array::builder::{FixedSizeBinaryBuilder, Float32Builder, ListBuilder};
-use arrow_array::types::{Float16Type, Float32Type, Float64Type};
+use arrow_array::types::{Float16Type, Float32Type, Float64Type, Int8Type};
 use arrow_array::{
-    BooleanArray, FixedSizeListArray, Float32Array, Int64Array, LargeListArray, ListArray, PrimitiveArray,
-    RecordBatchIterator, StringArray, UInt16Array, UInt64Array,
+    BooleanArray, DictionaryArray, FixedSizeListArray, Float32Array, Int64Array, LargeListArray, ListArray,
+    PrimitiveArray, RecordBatchIterator, StringArray, UInt16Array, UInt64Array,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{Field, Schema};
@@ -172,10 +172,10 @@ fn masks_ids_and_groups() {
         vec![("logits", numbers(array.len() as i32)), ("labels", labels), (name, array)]
     };
     let mask = Arc::new(Int64Array::from(vec![Some(1), Some(0), Some(2), None]));
-    let marks = read(of(mask, "mask"), layout()).unwrap().piece.mask;
-    assert_eq!(marks, Some(vec![Mark::Yes, Mark::No, Mark::Other(2), Mark::Null]));
+    let marks = read(of(mask, "mask"), layout()).unwrap().piece.marks;
+    assert_eq!(marks, Some(vec![Mark::Yes, Mark::No, Mark::Other(Key::Int(2)), Mark::Null]));
     let bools = Arc::new(BooleanArray::from(vec![true, false]));
-    assert_eq!(read(of(bools, "mask"), layout()).unwrap().piece.mask, Some(vec![Mark::Yes, Mark::No]));
+    assert_eq!(read(of(bools, "mask"), layout()).unwrap().piece.marks, Some(vec![Mark::Yes, Mark::No]));
     let ids = Arc::new(StringArray::from(vec![Some("a"), Some("a"), None, None, Some("b")]));
     let changes = read(of(ids.clone(), "sequence_id"), layout()).unwrap().piece.ids.unwrap();
     assert_eq!(changes.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 2, 3, 4]);
@@ -213,6 +213,29 @@ fn scores_in_place_of_logits() {
         missing.map_err(|e| e.message().to_owned()).err().as_deref(),
         Some("there is no column \"nll\"; the columns are: labels")
     );
+}
+
+#[test]
+fn roles_stand_in_place_of_a_mask() {
+    let named = Columns { role: Some("part".to_owned()), ..Columns::default() };
+    let columns = |roles: ArrayRef| {
+        let n = roles.len();
+        let labels: ArrayRef = Arc::new(Int64Array::from(vec![0; n]));
+        let mask: ArrayRef = Arc::new(BooleanArray::from(vec![false; n]));
+        vec![("logits", numbers(n as i32)), ("labels", labels), ("mask", mask), ("part", roles)]
+    };
+    let texts = ["prompt", "visible", "hidden", "user"];
+    let want = [Mark::No, Mark::Yes, Mark::Hidden, Mark::Other(Key::Text("user".into())), Mark::Null];
+    let plain: ArrayRef = Arc::new(texts.iter().map(Some).chain([None]).collect::<StringArray>());
+    let dictionary: ArrayRef =
+        Arc::new(texts.into_iter().map(Some).chain([None]).collect::<DictionaryArray<Int8Type>>());
+    for roles in [plain, dictionary] {
+        let piece = read(columns(roles), Layout { columns: named.clone(), ..layout() }).unwrap().piece;
+        assert_eq!((piece.marks.as_deref(), piece.by_role), (Some(&want[..]), true));
+    }
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![0]));
+    let wrong = read(columns(numbers), Layout { columns: named, ..layout() });
+    assert_eq!(wrong.map_err(|e| e.kind()).err(), Some(ErrorKind::DType));
 }
 
 #[test]

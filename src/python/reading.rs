@@ -82,6 +82,9 @@ fn columns(given: &Bound<'_, PyDict>) -> PyResult<Columns> {
             Some(value) => Choice::Named(value.extract()?),
         })
     };
+    let name = |name: &str| -> PyResult<Option<String>> {
+        given.get_item(name)?.map_or(Ok(None), |value| value.extract())
+    };
     let names = |name: &str| -> PyResult<Vec<String>> {
         given.get_item(name)?.map_or(Ok(Vec::new()), |value| value.extract())
     };
@@ -93,7 +96,10 @@ fn columns(given: &Bound<'_, PyDict>) -> PyResult<Columns> {
         mask: choice("mask")?,
         weight: choice("weight")?,
         sequence_id: choice("sequence_id")?,
-        scope: given.get_item("scope")?.map_or(Ok(None), |value| value.extract())?,
+        scope: name("scope")?,
+        role: name("role")?,
+        batch_id: name("batch_id")?,
+        scope_ends_batch: given.get_item("scope_ends_batch")?.map_or(Ok(false), |value| value.extract())?,
         by: names("by")?,
         keep: names("keep")?,
     })

@@ -3,7 +3,7 @@
 use super::errors::OrRaise;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::Precision;
-use crate::settings::{NonFinite, OnShort, Settings as Inner};
+use crate::settings::{Accuracy, NonFinite, OnShort, Pooling, Settings as Inner};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -49,6 +49,24 @@ fn nonfinite(name: &str) -> Result<NonFinite> {
     }
 }
 
+fn pooling(name: &str) -> Result<Pooling> {
+    match name {
+        "tokens" => Ok(Pooling::Tokens),
+        "sequences" => Ok(Pooling::Sequences),
+        "batches" => Ok(Pooling::Batches),
+        "samples" => Ok(Pooling::Samples),
+        other => Err(unknown("pooling", other, "\"tokens\", \"sequences\", \"batches\" or \"samples\"")),
+    }
+}
+
+fn accuracy(name: &str) -> Result<Accuracy> {
+    match name {
+        "tokens" => Ok(Accuracy::Tokens),
+        "sequences" => Ok(Accuracy::Sequences),
+        other => Err(unknown("accuracy", other, "\"tokens\" or \"sequences\"")),
+    }
+}
+
 /// Bytes of 0 and 1, one an entry.
 pub(super) fn vocab_mask(bytes: Option<&[u8]>) -> Option<std::sync::Arc<[bool]>> {
     bytes.map(|bytes| bytes.iter().map(|&byte| byte != 0).collect())
@@ -58,9 +76,11 @@ pub(super) fn vocab_mask(bytes: Option<&[u8]>) -> Option<std::sync::Arc<[bool]>>
 impl Settings {
     #[new]
     #[pyo3(signature = (*, ignore_index=-100, shift=false, leading=0, trailing=0, on_short="raise",
-        valid_vocab=None, vocab_mask=None, nonfinite="raise", precision="fast"),
+        hidden=true, valid_vocab=None, vocab_mask=None, nonfinite="raise",
+        pooling="tokens", accuracy="tokens", precision="fast"),
         text_signature = "(*, ignore_index=-100, shift=False, leading=0, trailing=0, on_short='raise', \
-        valid_vocab=None, vocab_mask=None, nonfinite='raise', precision='fast')")]
+        hidden=True, valid_vocab=None, vocab_mask=None, nonfinite='raise', pooling='tokens', accuracy='tokens', \
+        precision='fast')")]
     #[expect(clippy::too_many_arguments, reason = "one argument an option")]
     fn new(
         py: Python<'_>,
@@ -69,9 +89,12 @@ impl Settings {
         leading: i64,
         trailing: i64,
         on_short: &str,
+        hidden: bool,
         valid_vocab: Option<i64>,
         vocab_mask: Option<&[u8]>,
         nonfinite: &str,
+        pooling: &str,
+        accuracy: &str,
         precision: &str,
     ) -> PyResult<Self> {
         let settings = || -> Result<Inner> {
@@ -81,9 +104,12 @@ impl Settings {
                 leading: count("leading", leading)?,
                 trailing: count("trailing", trailing)?,
                 on_short: self::on_short(on_short)?,
+                hidden,
                 valid_vocab: valid_vocab.map(|n| count("valid_vocab", n)).transpose()?,
                 vocab_mask: self::vocab_mask(vocab_mask),
                 nonfinite: self::nonfinite(nonfinite)?,
+                pooling: self::pooling(pooling)?,
+                accuracy: self::accuracy(accuracy)?,
                 precision: self::precision(precision)?,
             })
         };
@@ -98,11 +124,14 @@ impl Settings {
         dict.set_item("leading", s.leading)?;
         dict.set_item("trailing", s.trailing)?;
         dict.set_item("on_short", s.on_short.name())?;
+        dict.set_item("hidden", s.hidden)?;
         dict.set_item("valid_vocab", s.valid_vocab)?;
         let mask =
             s.vocab_mask.as_ref().map(|mask| mask.iter().map(|&bit| u8::from(bit)).collect::<Vec<u8>>());
         dict.set_item("vocab_mask", mask.map(|bytes| PyBytes::new(py, &bytes)))?;
         dict.set_item("nonfinite", s.nonfinite.name())?;
+        dict.set_item("pooling", s.pooling.name())?;
+        dict.set_item("accuracy", s.accuracy.name())?;
         dict.set_item("precision", s.precision.name())?;
         Ok(dict)
     }

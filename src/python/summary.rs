@@ -32,9 +32,12 @@ pub(super) fn to_dict<'py>(
     dict.set_item("vocab_size", summary.vocab_size)?;
     dict.set_item("scored", summary.scored)?;
     dict.set_item("has_mask", summary.has_mask)?;
+    dict.set_item("has_roles", summary.has_roles)?;
     dict.set_item("weighted", summary.weighted)?;
     dict.set_item("sequences_known", summary.sequences_known)?;
-    dict.set_item("flags", &summary.flags)?;
+    dict.set_item("flags", &summary.total.whole.flags)?;
+    // A small sample is no mistake of the caller's: it is reported, but no warning is issued.
+    let warnings: Vec<_> = warnings.iter().cloned().chain(summary.caution()).collect();
     dict.set_item("warnings", warnings)?;
     dict.set_item("settings", settings)?;
     dict.set_item("numeric_version", crate::kernel::NUMERIC_VERSION)?;
@@ -62,6 +65,7 @@ fn part<'py>(py: Python<'py>, part: &PartSummary) -> PyResult<Bound<'py, PyDict>
     let dict = PyDict::new(py);
     dict.set_item("loss", part.loss)?;
     dict.set_item("loss_stderr", part.loss_stderr)?;
+    dict.set_item("loss_stderr_naive", part.loss_stderr_naive)?;
     dict.set_item("loss_ci", part.loss_ci)?;
     dict.set_item("loss_bounds", part.loss_bounds)?;
     dict.set_item("perplexity", part.perplexity)?;
@@ -69,6 +73,7 @@ fn part<'py>(py: Python<'py>, part: &PartSummary) -> PyResult<Bound<'py, PyDict>
     dict.set_item("perplexity_bounds", part.perplexity_bounds)?;
     dict.set_item("accuracy", part.accuracy)?;
     dict.set_item("accuracy_stderr", part.accuracy_stderr)?;
+    dict.set_item("accuracy_stderr_naive", part.accuracy_stderr_naive)?;
     dict.set_item("accuracy_ci", part.accuracy_ci)?;
     dict.set_item("accuracy_bounds", part.accuracy_bounds)?;
     dict.set_item("accuracy_strict", part.accuracy_strict)?;
@@ -79,11 +84,14 @@ fn part<'py>(py: Python<'py>, part: &PartSummary) -> PyResult<Bound<'py, PyDict>
     dict.set_item("num_tokens", part.num_tokens)?;
     dict.set_item("num_correct", part.num_correct)?;
     dict.set_item("num_sequences", part.num_sequences)?;
+    dict.set_item("num_batches", part.num_batches)?;
+    dict.set_item("effective_number", part.effective_number)?;
     dict.set_item("num_ties", part.num_ties)?;
     dict.set_item("num_invalid", part.num_invalid)?;
     dict.set_item("num_bounded", part.num_bounded)?;
     dict.set_item("num_unknown", part.num_unknown)?;
     dict.set_item("sum_weight", part.sum_weight)?;
+    dict.set_item("flags", &part.flags)?;
     Ok(dict)
 }
 

@@ -9,8 +9,8 @@ use crate::rows::Vocab;
 /// What an error is about: at one position the smaller wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
-    /// A null or another value than 0 and 1.
-    Mask,
+    /// A mask or role that is null or unknown.
+    Mark,
     /// A null id, or one that comes back.
     Id,
     /// A run of two groups.
@@ -51,26 +51,43 @@ impl Selector {
         Failure::keep_first(&mut self.failure, Failure { place: (position, check), error });
     }
 
-    pub(super) fn fail_mask(&mut self, mark: Mark) {
+    pub(super) fn fail_mark(&mut self, mark: &Mark, by_role: bool) {
         let got = if let Mark::Other(value) = mark { value.to_string() } else { "null".to_owned() };
-        let message = format!("mask is {got} at position {}", self.position);
-        let error = Error::new(ErrorKind::Label, message).wanted("true or false, 1 or 0", got);
-        self.fail(self.position as i64, Check::Mask, error);
+        let (name, wanted) = if by_role {
+            ("role", "\"prompt\", \"visible\" or \"hidden\"")
+        } else {
+            ("mask", "true or false, 1 or 0")
+        };
+        let message = format!("{name} is {got} at position {}; expected {wanted}", self.position);
+        let error = Error::new(ErrorKind::Label, message).wanted(wanted, got);
+        self.fail(self.position as i64, Check::Mark, error);
     }
 
-    /// An id that is null or comes back.
-    pub(super) fn fail_id(&mut self, id: Option<&Key>) {
+    /// An id of a sequence or batch that is null or comes back.
+    pub(super) fn fail_id(&mut self, what: &str, id: Option<&Key>) {
         let position = self.position as i64;
         let error = if let Some(id) = id {
             let message = format!(
-                "sequence_id {id} comes back at position {position}, after its sequence ended: \
-                 rows of one sequence must follow each other"
+                "{what}_id {id} comes back at position {position}, after its {what} ended: \
+                 rows of one {what} must follow each other"
             );
             Error::new(ErrorKind::Sequence, message).wanted("an id not seen before", id.to_string())
         } else {
-            Error::new(ErrorKind::Sequence, format!("sequence_id is null at position {position}"))
+            Error::new(ErrorKind::Sequence, format!("{what}_id is null at position {position}"))
                 .wanted("an integer or a string", "null")
         };
+        self.fail(position, Check::Id, error);
+    }
+
+    /// A batch begins within a sequence.
+    pub(super) fn fail_cut(&mut self, id: Option<&Key>) {
+        let position = self.position as i64;
+        let id = id.map_or_else(|| "null".to_owned(), Key::to_string);
+        let message = format!(
+            "sequence_id {id} goes on at position {position}, where another batch_id begins: a batch holds \
+             whole sequences"
+        );
+        let error = Error::new(ErrorKind::Sequence, message).wanted("another sequence_id", id);
         self.fail(position, Check::Id, error);
     }
 

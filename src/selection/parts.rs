@@ -5,12 +5,17 @@ use crate::key::Key;
 use crate::score::Score;
 
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "options that have nothing to do with each other")]
 pub(super) struct Rules {
     pub(super) shift: bool,
     pub(super) rows: RowNumbers,
     pub(super) leading: usize,
     pub(super) trailing: usize,
     pub(super) raise_short: bool,
+    /// By role: whether hidden tokens count.
+    pub(super) hidden: bool,
+    /// Whether batches are looked at.
+    pub(super) batches: bool,
 }
 
 #[derive(Debug, Clone)]

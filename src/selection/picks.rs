@@ -36,6 +36,8 @@ pub struct Pick {
 pub struct SequenceEnd {
     /// Its id; `None` where sequences are unknown.
     pub id: Option<Key>,
+    /// Whether its batch ended with it.
+    pub batch_ends: bool,
     /// How many picks of this piece came before its end.
     pub after: usize,
 }

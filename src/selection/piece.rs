@@ -19,19 +19,21 @@ pub enum Label {
     Large(u64),
 }
 
-/// A mask value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a mask or a role says of a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mark {
-    /// There is no mask.
+    /// There is neither.
     Absent,
-    /// Inside a reply.
+    /// Visible: inside a reply.
     Yes,
     /// Outside.
     No,
+    /// A hidden token, by role.
+    Hidden,
     /// Null: always an error.
     Null,
-    /// An integer other than 0 and 1: always an error.
-    Other(i64),
+    /// Another value: always an error.
+    Other(Key),
 }
 
 /// Columns of consecutive positions.
@@ -39,14 +41,20 @@ pub enum Mark {
 pub struct Piece {
     /// Labels.
     pub labels: Vec<Label>,
-    /// The mask.
-    pub mask: Option<Vec<Mark>>,
+    /// The mask, or the roles in its place.
+    pub marks: Option<Vec<Mark>>,
+    /// Whether these are roles.
+    pub by_role: bool,
     /// Weights; null is NaN.
     pub weight: Option<Vec<f64>>,
     /// Where the id differs from the position before it, each null, and always the first position.
     pub ids: Option<Vec<(usize, Option<Key>)>>,
     /// The same of the scope, whose change ends a sequence and the comparison of ids.
     pub scopes: Option<Vec<(usize, i64)>>,
+    /// The same of the batch.
+    pub batches: Option<Vec<(usize, Option<Key>)>>,
+    /// Whether a batch ends with its scope.
+    pub scope_ends_batch: bool,
     /// Numbers of groups.
     pub groups: Option<Vec<u32>>,
 }
@@ -64,8 +72,8 @@ impl Piece {
         self.labels.is_empty()
     }
 
-    pub(super) fn mark(&self, i: usize) -> Mark {
-        self.mask.as_ref().map_or(Mark::Absent, |mask| mask[i])
+    pub(super) fn mark(&self, i: usize) -> &Mark {
+        self.marks.as_ref().map_or(&Mark::Absent, |marks| &marks[i])
     }
 
     /// 1 without a column.

@@ -2,14 +2,17 @@
 
 use super::*;
 use crate::score::Stated;
-use crate::settings::OnShort;
+use crate::settings::{OnShort, Pooling};
 
 /// A small input: labels (-100 is ignored), a mask, ids.
 #[derive(Default)]
 struct Case {
     labels: Vec<i64>,
     mask: Option<Vec<u8>>,
+    /// Roles by their first letters, in place of the mask.
+    roles: Option<&'static str>,
     ids: Option<&'static str>,
+    batches: Option<&'static str>,
     settings: Settings,
 }
 
@@ -25,14 +28,23 @@ fn piece(case: &Case, from: usize, to: usize) -> Piece {
     let label = |&x: &i64| if x == -100 { Label::Ignored } else { Label::Id(x as u32) };
     let mark = |&x: &u8| if x == 1 { Mark::Yes } else { Mark::No };
     let id = |c: char| Some(Key::Text(c.to_string().into()));
-    let ids: Option<Vec<char>> = case.ids.map(|ids| ids.chars().collect());
-    let changes = |ids: Vec<char>| {
+    let role = |c: char| match c {
+        'p' => Mark::No,
+        'v' => Mark::Yes,
+        'h' => Mark::Hidden,
+        other => Mark::Other(Key::Text(other.to_string().into())),
+    };
+    let roles = case.roles.map(|roles| roles.chars().skip(from).take(to - from).map(role).collect());
+    let changes = |ids: &str| {
+        let ids: Vec<char> = ids.chars().collect();
         (from..to).filter(|&i| i == from || ids[i] != ids[i - 1]).map(|i| (i - from, id(ids[i]))).collect()
     };
     Piece {
         labels: case.labels[from..to].iter().map(label).collect(),
-        mask: case.mask.as_ref().map(|mask| mask[from..to].iter().map(mark).collect()),
-        ids: ids.map(changes),
+        marks: roles.or(case.mask.as_ref().map(|mask| mask[from..to].iter().map(mark).collect())),
+        by_role: case.roles.is_some(),
+        ids: case.ids.map(changes),
+        batches: case.batches.map(changes),
         ..Piece::default()
     }
 }
@@ -149,6 +161,24 @@ fn an_id_that_comes_back() {
 }
 
 #[test]
+fn batches_end_sequences_where_they_are_looked_at() {
+    let mut case = masked(&[0, 1, 0, 0, 1], settings(false, 0, 2));
+    case.batches = Some("aabbb");
+    expect(&case, &[1, 2, 3, 4], (0, 1), 0);
+    case.settings.pooling = Pooling::Batches;
+    expect(&case, &[1, 4], (0, 2), 0);
+    // A batch holds whole sequences, and does not come back.
+    for (ids, batches, error) in
+        [("sssss", "aabbb", Some(2)), ("sstuv", "aabba", Some(4)), ("sstuv", "aabbb", None)]
+    {
+        (case.ids, case.batches) = (Some(ids), Some(batches));
+        for step in 1..=5 {
+            assert_eq!(count(&case, step).error, error);
+        }
+    }
+}
+
+#[test]
 fn a_claim_beyond_all_bounds_costs_nothing() {
     expect(&masked(&[0, 1, 0, 0], settings(false, 1 << 60, 0)), &[0, 1], (1, 0), 0);
     expect(&masked(&[0, 1, 0, 0], settings(false, 0, 1 << 60)), &[1, 2, 3], (0, 1), 0);
@@ -160,4 +190,43 @@ fn rows_are_numbered_without_placeholders() {
     let rows = RowNumbers { shift: true, period: Some(5) };
     assert_eq!((1..5).chain(6..10).map(|p| rows.of(p)).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(RowNumbers { shift: true, period: None }.of(0), -1);
+}
+
+fn by_role(roles: &'static str, settings: Settings) -> Case {
+    Case { labels: vec![1; roles.len()], roles: Some(roles), settings, ..Case::default() }
+}
+
+#[test]
+fn roles_need_not_touch_the_visible_text() {
+    let case = by_role("pphvvhvvhpph", Settings::default());
+    expect(&case, &[2, 3, 4, 5, 6, 7, 8, 11], (0, 0), 0);
+    for step in 1..=12 {
+        assert_eq!(count(&case, step).counts.runs, 2);
+    }
+    let visible = Settings { hidden: false, ..Settings::default() };
+    expect(&by_role("pphvvhvvhpph", visible), &[3, 4, 6, 7], (0, 0), 0);
+    expect(&by_role("hvhp", settings(true, 0, 0)), &[1, 2], (0, 0), 1);
+}
+
+#[test]
+fn an_unknown_role_comes_first_in_pieces_of_every_size() {
+    let mut case = by_role("vhxv", Settings::default());
+    case.labels[3] = 99;
+    for step in 1..=4 {
+        assert_eq!(count(&case, step).error, Some(2));
+    }
+}
+
+#[test]
+fn a_held_role_may_still_bring_an_error() {
+    let vocab = Vocab::new(10, None, None).unwrap();
+    let mut selector = Selector::new(&Settings::default());
+    let mut case = by_role("phhvhh", Settings::default());
+    case.labels[1] = 99;
+    selector.push(&piece(&case, 0, 3), &vocab);
+    assert_eq!((selector.horizon(), selector.decided(), selector.failure().is_none()), (1, 1, true));
+    selector.push(&piece(&case, 3, 6), &vocab);
+    assert_eq!(selector.failure().map(|failure| failure.place), Some((1, Check::Label)));
+    // The visible token at 3 may have to lend its weight to what is held.
+    assert_eq!(selector.horizon(), 3);
 }

@@ -87,7 +87,7 @@ impl RowReader {
         let Some(Input { rows: Some(Rows::Logits(logits)), piece, .. }) = input else { return Ok(None) };
         let start = self.start;
         self.start += logits.rows() as u64;
-        let wanted = match &piece.mask {
+        let wanted = match &piece.marks {
             None => vec![true; logits.rows()],
             Some(marks) => wanted(marks, start)?,
         };
@@ -209,7 +209,8 @@ fn write_entries(entries: &[Entry], lse: f64, logprobs: &mut [f64], ids: &mut [i
 fn wanted(marks: &[Mark], start: u64) -> Result<Vec<bool>> {
     let one = |(i, mark): (usize, &Mark)| match mark {
         Mark::Yes | Mark::Absent => Ok(true),
-        Mark::No => Ok(false),
+        // Roles do not come here.
+        Mark::No | Mark::Hidden => Ok(false),
         Mark::Null | Mark::Other(_) => {
             let row = start as i64 + i as i64;
             let got = if let Mark::Other(x) = mark { x.to_string() } else { "null".to_owned() };

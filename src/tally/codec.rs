@@ -8,14 +8,14 @@
 //! All little-endian. Reading is total: damaged bytes give an error, never a panic or a large
 //! allocation; bytes that [`Tally::to_bytes`] would not have written are refused.
 
-use super::part::{Part, Sequences, Weight};
+use super::part::{Clusters, Part, Sequences, Squares, Weight};
 use super::{ExactSum, Facts, Parts, Seen, Tally};
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{NUMERIC_VERSION, Precision};
 use crate::key::{GroupKey, Key};
 use crate::selection::Counts;
-use crate::settings::{NonFinite, OnShort, Settings};
+use crate::settings::{Accuracy, NonFinite, OnShort, Pooling, Settings};
 use std::collections::BTreeMap;
 
 const MAGIC: &[u8; 7] = b"LMTALLY";
@@ -128,6 +128,7 @@ impl Writer {
         self.u64(s.leading as u64);
         self.u64(s.trailing as u64);
         self.u8(u8::from(s.on_short == OnShort::Count));
+        self.u8(u8::from(s.hidden));
         self.option(s.valid_vocab.map(|n| n as u64));
         let mask = s.vocab_mask.as_deref().unwrap_or(&[]);
         self.list(mask, |out, &bit| out.u8(u8::from(bit)));
@@ -136,12 +137,19 @@ impl Writer {
             NonFinite::Omit => 1,
             NonFinite::Propagate => 2,
         });
+        self.u8(match s.pooling {
+            Pooling::Tokens => 0,
+            Pooling::Sequences => 1,
+            Pooling::Batches => 2,
+            Pooling::Samples => 3,
+        });
+        self.u8(u8::from(s.accuracy == Accuracy::Sequences));
         self.u8(u8::from(s.precision == Precision::Exact));
     }
     fn seen(&mut self, seen: &Seen) {
         self.u8(seen.elements.iter().fold(0, |bits, e| bits | 1 << e.code()));
         self.option(seen.columns);
-        for bit in [seen.scores, seen.mask, seen.weight, seen.unknown_sequences] {
+        for bit in [seen.scores, seen.mask, seen.roles, seen.weight, seen.unknown_sequences] {
             self.u8(u8::from(bit));
         }
     }
@@ -175,8 +183,8 @@ impl Writer {
     fn parts(&mut self, parts: &Parts) {
         self.part(&parts.visible);
         self.part(&parts.hidden);
-        // Of the whole only the sums by sequence are its own.
-        self.sequences(&parts.whole.sequences);
+        // Of the whole only sequences and clusters are its own.
+        self.clusters(&parts.whole);
     }
     fn part(&mut self, part: &Part) {
         for x in [part.num_tokens, part.num_correct, part.num_ties, part.num_invalid] {
@@ -188,8 +196,7 @@ impl Writer {
         part.loss.write(&mut self.0);
         part.loss_gap.write(&mut self.0);
         for weight in [&part.weight, &part.correct, &part.strict, &part.optimistic, &part.perhaps] {
-            self.u64(weight.ones);
-            weight.rest.write(&mut self.0);
+            self.weight(weight);
         }
         part.reciprocal.write(&mut self.0);
         let used = part.ranks.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
@@ -198,13 +205,23 @@ impl Writer {
             out.u8(*rank);
             sum.write(&mut out.0);
         });
-        self.sequences(&part.sequences);
+        let squares = &part.squares;
+        self.weight(&squares.nn);
+        squares.ss.write(&mut self.0);
+        squares.sn.write(&mut self.0);
+        self.weight(&squares.cc);
+        self.clusters(part);
     }
-    fn sequences(&mut self, sequences: &Sequences) {
-        for x in [sequences.count, sequences.judged, sequences.exact] {
+    fn weight(&mut self, weight: &Weight) {
+        self.u64(weight.ones);
+        weight.rest.write(&mut self.0);
+    }
+    fn clusters(&mut self, part: &Part) {
+        let (sequences, clusters) = (&part.sequences, &part.clusters);
+        for x in [sequences.count, sequences.judged, sequences.exact, clusters.count] {
             self.u64(x);
         }
-        for sum in sequences.sums() {
+        for sum in clusters.sums() {
             sum.write(&mut self.0);
         }
     }
@@ -267,6 +284,7 @@ impl Reader<'_> {
             leading: self.size()?,
             trailing: self.size()?,
             on_short: if self.flag()? { OnShort::Count } else { OnShort::Raise },
+            hidden: self.flag()?,
             valid_vocab: match self.option()? {
                 Some(n) => Some(usize::try_from(n).ok()?),
                 None => None,
@@ -277,6 +295,13 @@ impl Reader<'_> {
                 1 => NonFinite::Omit,
                 _ => NonFinite::Propagate,
             },
+            pooling: match self.u8()? {
+                0 => Pooling::Tokens,
+                1 => Pooling::Sequences,
+                2 => Pooling::Batches,
+                _ => Pooling::Samples,
+            },
+            accuracy: if self.flag()? { Accuracy::Sequences } else { Accuracy::Tokens },
             precision: if self.flag()? { Precision::Exact } else { Precision::Fast },
         })
     }
@@ -287,6 +312,7 @@ impl Reader<'_> {
             columns: self.option()?,
             scores: self.flag()?,
             mask: self.flag()?,
+            roles: self.flag()?,
             weight: self.flag()?,
             unknown_sequences: self.flag()?,
         })
@@ -321,7 +347,7 @@ impl Reader<'_> {
     }
     fn parts(&mut self) -> Option<Parts> {
         let (visible, hidden) = (self.part()?, self.part()?);
-        let whole = Part { sequences: self.sequences()?, ..Part::default() };
+        let whole = Part { sequences: self.sequences()?, clusters: self.clusters()?, ..Part::default() };
         Some(Parts { visible, hidden, whole })
     }
     fn sum(&mut self) -> Option<ExactSum> {
@@ -348,15 +374,19 @@ impl Reader<'_> {
             reciprocal: self.sum()?,
             ranks: self.list(Self::u64)?,
             weighted_ranks: self.list(|r| Some((r.u8()?, r.sum()?)))?.into_iter().collect::<BTreeMap<_, _>>(),
+            squares: Squares { nn: self.weight()?, ss: self.sum()?, sn: self.sum()?, cc: self.weight()? },
             sequences: self.sequences()?,
+            clusters: self.clusters()?,
         })
     }
     fn sequences(&mut self) -> Option<Sequences> {
-        let mut sequences =
-            Sequences { count: self.u64()?, judged: self.u64()?, exact: self.u64()?, ..Sequences::default() };
-        for sum in sequences.sums_mut() {
-            *sum = ExactSum::read(&mut self.0)?;
+        Some(Sequences { count: self.u64()?, judged: self.u64()?, exact: self.u64()? })
+    }
+    fn clusters(&mut self) -> Option<Clusters> {
+        let mut clusters = Clusters { count: self.u64()?, ..Clusters::default() };
+        for sum in clusters.sums_mut() {
+            *sum = self.sum()?;
         }
-        Some(sequences)
+        Some(clusters)
     }
 }

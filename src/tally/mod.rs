@@ -5,6 +5,7 @@
 //! one sequence are kept apart ([`Open`]) until it ends, since the standard errors need them.
 
 mod codec;
+mod estimate;
 mod exact_sum;
 mod part;
 mod statistics;
@@ -18,7 +19,7 @@ use crate::kernel::Flags;
 use crate::key::{GroupKey, GroupTable};
 use crate::score::Score;
 use crate::selection::Counts;
-use crate::settings::{NonFinite, Settings};
+use crate::settings::{NonFinite, Pooling, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use exact_sum::ExactSum;
@@ -51,7 +52,7 @@ pub struct Parts {
     pub visible: Part,
     /// Hidden tokens.
     pub hidden: Part,
-    /// Sums by sequence over both; its token sums are those of the two.
+    /// Sequences and clusters over both; its token sums are those of the two.
     pub whole: Part,
 }
 
@@ -80,6 +81,8 @@ pub struct Seen {
     pub scores: bool,
     /// Whether a mask was given.
     pub mask: bool,
+    /// Whether roles were given in its place.
+    pub roles: bool,
     /// Whether weights were given.
     pub weight: bool,
     /// Whether some tokens belong to no known sequence.
@@ -99,9 +102,18 @@ pub struct Tally {
     hidden_labels: BTreeMap<u32, u64>,
 }
 
-/// Sums of the sequence that is open: one set in all, and one a group.
+/// Sums of the sequence that is open and, where means are pooled by batch, of the open batch.
 #[derive(Debug, Clone, Default)]
 pub struct Open {
+    sequence: OpenSums,
+    batch: OpenSums,
+    /// How many sequences of the batch have ended.
+    sequences: u64,
+}
+
+/// One set of sums in all, and one a group.
+#[derive(Debug, Clone, Default)]
+struct OpenSums {
     total: OpenParts,
     groups: BTreeMap<u32, OpenParts>,
 }
@@ -144,7 +156,8 @@ impl Tally {
     #[must_use]
     pub fn running_loss(&self, open: &Open) -> f64 {
         let sum = |closed: &ExactSum, open: f64| closed.value() + open;
-        let parts = [(&self.total.visible, &open.total.visible), (&self.total.hidden, &open.total.hidden)];
+        let (closed, open) = (&self.total, &open.sequence.total);
+        let parts = [(&closed.visible, &open.visible), (&closed.hidden, &open.hidden)];
         let loss: f64 = parts.iter().map(|(part, open)| sum(&part.loss, open.loss.value())).sum();
         let weight: f64 =
             parts.iter().map(|(part, open)| sum(&part.weight.sum(), open.weight.sum().value())).sum();
@@ -178,6 +191,7 @@ impl Tally {
             *self.hidden_labels.entry(token.label).or_default() += 1;
         }
         let nonfinite = self.settings.nonfinite;
+        let open = &mut open.sequence;
         add_to(&mut self.total, &mut open.total, token, nonfinite);
         if let (false, Some(key)) = (self.by.is_empty(), groups.key(token.group)) {
             if !self.groups.contains_key(key) {
@@ -189,13 +203,29 @@ impl Tally {
         }
     }
 
-    /// A sequence ended: its sums join the others.
-    pub fn end_sequence(&mut self, known: bool, open: &mut Open, groups: &GroupTable) {
-        self.seen.unknown_sequences |= !known && !open.total.is_empty();
-        self.total.end_sequence(&std::mem::take(&mut open.total), known);
-        for (number, sums) in std::mem::take(&mut open.groups) {
-            if let Some(parts) = groups.key(number).and_then(|key| self.groups.get_mut(key)) {
-                parts.end_sequence(&sums, known);
+    /// A sequence ended, and perhaps its batch: its sums join the others.
+    pub fn end_sequence(&mut self, known: bool, batch_ends: bool, open: &mut Open, groups: &GroupTable) {
+        let pooling = self.settings.pooling;
+        let sums = std::mem::take(&mut open.sequence);
+        self.seen.unknown_sequences |= !known && !sums.total.is_empty();
+        self.each(&sums, groups, |parts, sums| parts.end_sequence(sums, known, pooling));
+        if pooling.by_batch() {
+            open.batch.merge(sums);
+            open.sequences += 1;
+            if batch_ends {
+                let (batch, sequences) =
+                    (std::mem::take(&mut open.batch), std::mem::take(&mut open.sequences));
+                self.each(&batch, groups, |parts, sums| parts.end_batch(sums, sequences, pooling));
+            }
+        }
+    }
+
+    /// Joins open sums to those of the total and of each group.
+    fn each(&mut self, sums: &OpenSums, groups: &GroupTable, join: impl Fn(&mut Parts, &OpenParts)) {
+        join(&mut self.total, &sums.total);
+        for (number, sums) in &sums.groups {
+            if let Some(parts) = groups.key(*number).and_then(|key| self.groups.get_mut(key)) {
+                join(parts, sums);
             }
         }
     }
@@ -254,29 +284,32 @@ fn add_to(parts: &mut Parts, open: &mut OpenParts, token: &Token, nonfinite: Non
         part.num_unknown += 1;
         return open.omit();
     }
-    if !token.score.flags.invalid() {
-        part.add(token);
-        open.add(token.weight, token.score.nll, token.score.is_correct());
-        return;
-    }
-    part.num_invalid += 1;
-    if nonfinite == NonFinite::Propagate {
+    let (nll, correct) = if token.score.flags.invalid() {
+        part.num_invalid += 1;
+        if nonfinite != NonFinite::Propagate {
+            return open.omit();
+        }
         part.num_tokens += 1;
-        open.add(token.weight, f64::NAN, false);
+        (f64::NAN, false)
     } else {
-        open.omit();
-    }
+        part.add(token);
+        (token.score.nll, token.score.is_correct())
+    };
+    part.squares.add(token.weight, nll, correct);
+    open.add(token.weight, nll, correct);
 }
 
 impl Parts {
-    fn end_sequence(&mut self, open: &OpenParts, known: bool) {
-        self.visible.end_sequence(&open.visible, known);
-        self.hidden.end_sequence(&open.hidden, known);
-        if known {
-            let mut whole = open.visible.clone();
-            whole.merge(&open.hidden);
-            self.whole.sequences.add(&whole);
-        }
+    fn end_sequence(&mut self, open: &OpenParts, known: bool, pooling: Pooling) {
+        self.visible.end_sequence(&open.visible, known, pooling);
+        self.hidden.end_sequence(&open.hidden, known, pooling);
+        self.whole.add_sequence(&open.whole(), known, pooling);
+    }
+
+    fn end_batch(&mut self, open: &OpenParts, sequences: u64, pooling: Pooling) {
+        self.visible.end_batch(&open.visible, sequences, pooling);
+        self.hidden.end_batch(&open.hidden, sequences, pooling);
+        self.whole.end_batch(&open.whole(), sequences, pooling);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -288,15 +321,36 @@ impl Parts {
     /// The three with the whole's token sums filled in.
     fn filled(&self) -> Self {
         let mut filled = self.clone();
-        let sequences = std::mem::take(&mut filled.whole.sequences);
+        let own = std::mem::take(&mut filled.whole);
         filled.whole = self.visible.clone();
         filled.whole.merge(&self.hidden);
-        filled.whole.sequences = sequences;
+        filled.whole.sequences = own.sequences;
+        filled.whole.clusters = own.clusters;
         filled
     }
 }
 
+impl OpenSums {
+    fn merge(&mut self, other: Self) {
+        self.total.merge(&other.total);
+        for (number, sums) in other.groups {
+            self.groups.entry(number).or_default().merge(&sums);
+        }
+    }
+}
+
 impl OpenParts {
+    fn whole(&self) -> OpenPart {
+        let mut whole = self.visible.clone();
+        whole.merge(&self.hidden);
+        whole
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.visible.merge(&other.visible);
+        self.hidden.merge(&other.hidden);
+    }
+
     fn is_empty(&self) -> bool {
         self.visible.is_empty() && self.hidden.is_empty()
     }
@@ -331,6 +385,7 @@ impl Seen {
         self.elements.extend(&other.elements);
         self.scores |= other.scores;
         self.mask |= other.mask;
+        self.roles |= other.roles;
         self.weight |= other.weight;
         self.unknown_sequences |= other.unknown_sequences;
         Ok(())

@@ -2,7 +2,9 @@
 
 use super::Token;
 use super::exact_sum::ExactSum;
+use super::statistics::times_ratio;
 use crate::score::{NOWHERE, Score};
+use crate::settings::Pooling;
 use std::collections::BTreeMap;
 
 /// Rank counters are kept up to this k.
@@ -27,6 +29,15 @@ impl Weight {
     pub(super) fn merge(&mut self, other: &Self) {
         self.ones += other.ones;
         self.rest.merge(&other.rest);
+    }
+
+    /// Adds w^2.
+    fn add_square(&mut self, weight: f64) {
+        if weight == 1.0 {
+            self.ones += 1;
+        } else {
+            self.rest.add_product(weight, weight);
+        }
     }
 
     /// Both as one exact sum; a count is below 2^64, so its two halves are exact.
@@ -71,8 +82,12 @@ pub struct Part {
     /// Sums of w by rank below [`TOP_K`]: weights of 1 as counts, others apart.
     pub(super) ranks: Vec<u64>,
     pub(super) weighted_ranks: BTreeMap<u8, ExactSum>,
-    /// Sums over sequences.
+    /// Squares over tokens.
+    pub(super) squares: Squares,
+    /// Sequences.
     pub(super) sequences: Sequences,
+    /// Sums over what is pooled, and independent.
+    pub(super) clusters: Clusters,
 }
 
 impl Part {
@@ -123,12 +138,34 @@ impl Part {
         self.ranks[rank] += 1;
     }
 
-    pub(super) fn end_sequence(&mut self, open: &OpenPart, known: bool) {
+    /// Adds the sums of a sequence that ended.
+    pub(super) fn end_sequence(&mut self, open: &OpenPart, known: bool, pooling: Pooling) {
         self.loss.merge(&open.loss);
         self.weight.merge(&open.weight);
         self.correct.merge(&open.correct);
-        if known {
-            self.sequences.add(open);
+        self.add_sequence(open, known, pooling);
+    }
+
+    /// Adds what depends on the sequence alone.
+    pub(super) fn add_sequence(&mut self, open: &OpenPart, known: bool, pooling: Pooling) {
+        if !known || open.tokens == 0 {
+            return;
+        }
+        self.sequences.count += 1;
+        self.sequences.judged += u64::from(!open.omitted);
+        self.sequences.exact += u64::from(!open.omitted && !open.wrong);
+        match pooling {
+            Pooling::Tokens => self.clusters.add(open.sums()),
+            Pooling::Sequences => self.clusters.add(open.means(1)),
+            Pooling::Batches | Pooling::Samples => {}
+        }
+    }
+
+    /// Adds the sums of a batch that ended, in which so many sequences ended.
+    pub(super) fn end_batch(&mut self, open: &OpenPart, sequences: u64, pooling: Pooling) {
+        let weight = if pooling == Pooling::Samples { sequences } else { 1 };
+        if open.tokens > 0 {
+            self.clusters.add(open.means(weight));
         }
     }
 
@@ -156,19 +193,73 @@ impl Part {
         for (&rank, sum) in &other.weighted_ranks {
             self.weighted_ranks.entry(rank).or_default().merge(sum);
         }
+        self.squares.merge(&other.squares);
         self.sequences.merge(&other.sequences);
+        self.clusters.merge(&other.clusters);
     }
 }
 
-/// Sums over sequences g with `n_g` > 0, of `S_g` (loss), `C_g` (weight of correct tokens) and `n_g`
-/// (weight), each an exact sum rounded once; squares and products are exact.
+/// Exact squares and products over tokens, for the errors that take them as independent: of n = w,
+/// s = w nll (rounded once, as in the loss) and c, which is w where the token is correct, else 0.
 #[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Squares {
+    pub(super) nn: Weight,
+    pub(super) ss: ExactSum,
+    pub(super) sn: ExactSum,
+    /// Equal to the sum of c n.
+    pub(super) cc: Weight,
+}
+
+impl Squares {
+    pub(super) fn add(&mut self, weight: f64, nll: f64, correct: bool) {
+        let loss = weight * nll;
+        self.nn.add_square(weight);
+        self.ss.add_product(loss, loss);
+        self.sn.add_product(loss, weight);
+        if correct {
+            self.cc.add_square(weight);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.nn.merge(&other.nn);
+        self.ss.merge(&other.ss);
+        self.sn.merge(&other.sn);
+        self.cc.merge(&other.cc);
+    }
+}
+
+/// Sequences of which a token counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sequences {
-    /// G.
     pub(super) count: u64,
-    /// Sequences whose every token was judged, and those of them that are all correct.
+    /// Those whose every token was judged, and of them those that are all correct.
     pub(super) judged: u64,
     pub(super) exact: u64,
+}
+
+impl Sequences {
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.judged += other.judged;
+        self.exact += other.exact;
+    }
+}
+
+/// Sums over clusters g of which a token counts: what is pooled, and independent of each other.
+///
+/// | pooling | cluster | `n_g` | `S_g` (loss), `C_g` (accuracy) |
+/// |---|---|---|---|
+/// | tokens | sequence | sum of w | sums of w nll, and of w where the token is correct |
+/// | sequences | sequence | 1 | the same by the sum of w |
+/// | batches | batch | 1 | the same |
+/// | samples | batch | its sequences | the same, times `n_g` |
+///
+/// Each is an exact sum or a ratio of two, rounded once; squares and products are exact.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Clusters {
+    /// G.
+    pub(super) count: u64,
     pub(super) n: ExactSum,
     pub(super) nn: ExactSum,
     pub(super) s: ExactSum,
@@ -179,16 +270,9 @@ pub(super) struct Sequences {
     pub(super) cn: ExactSum,
 }
 
-impl Sequences {
-    pub(super) fn add(&mut self, open: &OpenPart) {
-        if open.tokens == 0 {
-            return;
-        }
-        let n = open.weight.sum().value();
-        let (s, c) = (open.loss.value(), open.correct.sum().value());
+impl Clusters {
+    fn add(&mut self, [n, s, c]: [f64; 3]) {
         self.count += 1;
-        self.judged += u64::from(!open.omitted);
-        self.exact += u64::from(!open.omitted && !open.wrong);
         self.n.add(n);
         self.s.add(s);
         self.c.add(c);
@@ -201,8 +285,6 @@ impl Sequences {
 
     fn merge(&mut self, other: &Self) {
         self.count += other.count;
-        self.judged += other.judged;
-        self.exact += other.exact;
         for (sum, more) in self.sums_mut().into_iter().zip(other.sums()) {
             sum.merge(more);
         }
@@ -227,7 +309,7 @@ impl Sequences {
     }
 }
 
-/// Sums of one part of the open sequence.
+/// Sums of one part of the open sequence, or of the open batch.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OpenPart {
     tokens: u64,
@@ -247,6 +329,18 @@ impl OpenPart {
         if correct {
             self.correct.add(weight);
         }
+    }
+
+    /// Weight, loss and weight of correct tokens, each rounded once.
+    fn sums(&self) -> [f64; 3] {
+        [self.weight.sum().value(), self.loss.value(), self.correct.sum().value()]
+    }
+
+    /// A mean's weight, and so many times the means of loss and accuracy, each rounded once.
+    fn means(&self, times: u64) -> [f64; 3] {
+        let weight = self.weight.sum();
+        let mean = |sum: &ExactSum| times_ratio(times, sum, &weight);
+        [times as f64, mean(&self.loss), mean(&self.correct.sum())]
     }
 
     pub(super) fn omit(&mut self) {

@@ -25,8 +25,14 @@ use super::exact_sum::{ExactSum, round_half_even};
 /// num / den, rounded once. 0/0 is NaN; infinities and NaNs follow IEEE division.
 #[must_use]
 pub fn ratio(num: &ExactSum, den: &ExactSum) -> f64 {
+    times_ratio(1, num, den)
+}
+
+/// `times` · num / den for `times` > 0, rounded once; as [`ratio`] otherwise.
+#[must_use]
+pub fn times_ratio(times: u64, num: &ExactSum, den: &ExactSum) -> f64 {
     match (Dyadic::of(num), Dyadic::of(den)) {
-        (Some(num), Some(den)) if !den.is_zero() => num.over(&den),
+        (Some(num), Some(den)) if !den.is_zero() => (&num * &Dyadic::whole(times)).over(&den),
         _ => one_nan(stand_in(num) / stand_in(den)),
     }
 }

@@ -1,14 +1,17 @@
 //! What a report shows, computed from a tally: each figure rounded once from exact sums.
 
+use super::estimate::{accuracy, loss, whole_sequences};
 use super::part::{Part, TOP_K};
-use super::statistics::{clustered_stderr, effective_number, ratio, student_t_975};
+use super::statistics::{effective_number, ratio};
 use super::{ExactSum, Facts, Open, Parts, Tally};
 use crate::element::Element;
 use crate::key::{GroupKey, GroupTable};
 use crate::selection::Counts;
+use crate::settings::{Accuracy, Pooling, Settings};
+use crate::warnings::Warning;
 
-/// Below this effective number of sequences (sum n)^2 / sum n^2 intervals are too short.
-const FEW_SEQUENCES: f64 = 300.0;
+/// Below this effective number of sequences or batches (sum n)^2 / sum n^2 intervals are too short.
+const FEW: f64 = 300.0;
 
 /// The figures of one part. Losses in nats.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +19,7 @@ const FEW_SEQUENCES: f64 = 300.0;
 pub struct PartSummary {
     pub loss: f64,
     pub loss_stderr: f64,
+    pub loss_stderr_naive: f64,
     pub loss_ci: (f64, f64),
     pub loss_bounds: (f64, f64),
     pub perplexity: f64,
@@ -23,6 +27,7 @@ pub struct PartSummary {
     pub perplexity_bounds: (f64, f64),
     pub accuracy: f64,
     pub accuracy_stderr: f64,
+    pub accuracy_stderr_naive: f64,
     pub accuracy_ci: (f64, f64),
     pub accuracy_bounds: (f64, f64),
     pub accuracy_strict: f64,
@@ -33,11 +38,14 @@ pub struct PartSummary {
     pub num_tokens: u64,
     pub num_correct: u64,
     pub num_sequences: u64,
+    pub num_batches: u64,
+    pub effective_number: f64,
     pub num_ties: u64,
     pub num_invalid: u64,
     pub num_bounded: u64,
     pub num_unknown: u64,
     pub sum_weight: f64,
+    pub flags: Vec<&'static str>,
 }
 
 /// The three parts.
@@ -64,9 +72,31 @@ pub struct Summary {
     pub vocab_size: Option<u64>,
     pub scored: bool,
     pub has_mask: bool,
+    pub has_roles: bool,
     pub weighted: bool,
     pub sequences_known: bool,
-    pub flags: Vec<&'static str>,
+}
+
+impl Summary {
+    /// A caution about the errors: too few sequences, or batches, in the whole or in some groups.
+    #[must_use]
+    pub fn caution(&self) -> Option<Warning> {
+        let few = |part: &PartSummary| part.flags.iter().find(|flag| flag.starts_with("few_")).copied();
+        let groups: Vec<_> = self.groups.iter().filter_map(|(_, parts)| few(&parts.whole)).collect();
+        let whole = &self.total.whole;
+        let flag = few(whole).or(groups.first().copied())?;
+        let what = match (few(whole), groups.len()) {
+            (Some(_), 0) => format!("is {:.1}", whole.effective_number),
+            (Some(_), n) => format!("is {:.1}, and as low in {n} groups", whole.effective_number),
+            (None, n) => format!("is low in {n} of {} groups", self.groups.len()),
+        };
+        let message = format!(
+            "the effective number of {}, (sum n)^2 / sum n^2, {what}; below {FEW} intervals are rough, \
+             and as a rule too short",
+            flag.trim_start_matches("few_"),
+        );
+        Some(("FewSequencesWarning", message))
+    }
 }
 
 impl Tally {
@@ -77,9 +107,9 @@ impl Tally {
             None => self.closed_summary(),
             Some((open, groups, known)) => {
                 let mut closed = self.clone();
-                closed.end_sequence(known, &mut open.clone(), groups);
+                closed.end_sequence(known, true, &mut open.clone(), groups);
                 let mut summary = closed.closed_summary();
-                summary.flags.push("open");
+                summary.total.whole.flags.push("open");
                 summary
             }
         }
@@ -87,15 +117,13 @@ impl Tally {
 
     fn closed_summary(&self) -> Summary {
         let known = !self.seen.unknown_sequences;
-        let total = self.total.filled();
         Summary {
-            flags: flags(&total.whole, known),
             groups: self
                 .groups
                 .iter()
-                .map(|(key, parts)| (key.clone(), triple(&parts.filled(), known)))
+                .map(|(key, parts)| (key.clone(), triple(&parts.filled(), known, &self.settings)))
                 .collect(),
-            total: triple(&total, known),
+            total: triple(&self.total.filled(), known, &self.settings),
             by: self.by.clone(),
             counts: self.counts,
             facts: self.facts,
@@ -104,34 +132,36 @@ impl Tally {
             vocab_size: self.seen.columns,
             scored: self.seen.scores,
             has_mask: self.seen.mask,
+            has_roles: self.seen.roles,
             weighted: self.seen.weight,
             sequences_known: known,
         }
     }
 }
 
-fn triple(parts: &Parts, known: bool) -> TripleSummary {
+fn triple(parts: &Parts, known: bool, settings: &Settings) -> TripleSummary {
     TripleSummary {
-        whole: part(&parts.whole, known),
-        visible: part(&parts.visible, known),
-        hidden: part(&parts.hidden, known),
+        whole: part(&parts.whole, known, settings),
+        visible: part(&parts.visible, known, settings),
+        hidden: part(&parts.hidden, known, settings),
     }
 }
 
-fn flags(whole: &Part, known: bool) -> Vec<&'static str> {
-    let sequences = &whole.sequences;
+/// What limits the figures of a part.
+fn flags(part: &Part, known: bool, by_batch: bool, effective: f64) -> Vec<&'static str> {
     let mut flags = Vec::new();
-    if whole.num_tokens == 0 {
+    if part.num_tokens == 0 {
         flags.push("empty");
     }
-    if !known {
+    let (one, few) = if by_batch { ("one_batch", "few_batches") } else { ("one_sequence", "few_sequences") };
+    if !(known || by_batch) {
         flags.push("no_sequences");
-    } else if sequences.count == 1 {
-        flags.push("one_sequence");
-    } else if effective_number(&sequences.n, &sequences.nn) < FEW_SEQUENCES {
-        flags.push("few_sequences");
+    } else if part.clusters.count == 1 {
+        flags.push(one);
+    } else if effective < FEW {
+        flags.push(few);
     }
-    let loss = whole.loss.value();
+    let loss = part.loss.value();
     if loss.is_nan() {
         flags.push("nan");
     } else if loss.is_infinite() {
@@ -140,56 +170,62 @@ fn flags(whole: &Part, known: bool) -> Vec<&'static str> {
     flags
 }
 
-fn part(part: &Part, known: bool) -> PartSummary {
+fn part(part: &Part, known: bool, settings: &Settings) -> PartSummary {
     let weight = part.weight.sum();
-    let loss = ratio(&part.loss, &weight);
-    let accuracy = ratio(&part.correct.sum(), &weight);
-    let q = &part.sequences;
-    let (loss_stderr, accuracy_stderr) = if known {
-        (
-            clustered_stderr(q.count, &q.n, &q.s, &q.ss, &q.sn, &q.nn),
-            clustered_stderr(q.count, &q.n, &q.c, &q.cc, &q.cn, &q.nn),
-        )
-    } else {
-        (f64::NAN, f64::NAN)
+    let by_batch = settings.pooling.by_batch();
+    let (sequences, clusters) = (&part.sequences, &part.clusters);
+    let effective = if known || by_batch { effective_number(&clusters.n, &clusters.nn) } else { f64::NAN };
+    let loss = loss(part, known || by_batch, settings.pooling);
+    let accuracy = match settings.accuracy {
+        Accuracy::Tokens => accuracy(part, known || by_batch, settings.pooling),
+        Accuracy::Sequences => whole_sequences(part, known),
     };
-    let t = student_t_975(q.count.saturating_sub(1));
-    let interval = |x: f64, stderr: f64| (x - t * stderr, x + t * stderr);
-    let loss_ci = interval(loss, loss_stderr);
-    let accuracy_ci = interval(accuracy, accuracy_stderr);
-    let (loss_high, accuracy_high) = high_ends(part, &weight);
+    let (loss_ci, accuracy_ci) = (loss.interval(), accuracy.interval());
+    let (loss_high, accuracy_high) = high_ends(part, &weight, (loss.value, accuracy.value), settings);
     PartSummary {
-        loss,
-        loss_stderr,
+        loss: loss.value,
+        loss_stderr: loss.stderr,
+        loss_stderr_naive: loss.naive,
         loss_ci,
-        loss_bounds: (loss, loss_high),
-        perplexity: loss.exp(),
+        loss_bounds: (loss.value, loss_high),
+        perplexity: loss.value.exp(),
         // On the log scale.
         perplexity_ci: (loss_ci.0.exp(), loss_ci.1.exp()),
-        perplexity_bounds: (loss.exp(), loss_high.exp()),
-        accuracy,
-        accuracy_stderr,
+        perplexity_bounds: (loss.value.exp(), loss_high.exp()),
+        accuracy: accuracy.value,
+        accuracy_stderr: accuracy.stderr,
+        accuracy_stderr_naive: accuracy.naive,
         // `clamp` keeps NaN, as `max` would not.
         accuracy_ci: (accuracy_ci.0.clamp(0.0, 1.0), accuracy_ci.1.clamp(0.0, 1.0)),
-        accuracy_bounds: (accuracy, accuracy_high),
+        accuracy_bounds: (accuracy.value, accuracy_high),
         accuracy_strict: ratio(&part.strict.sum(), &weight),
         accuracy_optimistic: ratio(&part.optimistic.sum(), &weight),
         mrr: ratio(&reciprocal(part), &weight),
         top_k_accuracy: top_k(part, &weight),
-        sequence_accuracy: if known { quotient(q.exact, q.judged) } else { f64::NAN },
+        sequence_accuracy: whole_sequences(part, known).value,
         num_tokens: part.num_tokens,
         num_correct: part.num_correct,
-        num_sequences: if known { q.count } else { 0 },
+        num_sequences: if known { sequences.count } else { 0 },
+        num_batches: if by_batch { clusters.count } else { 0 },
+        effective_number: effective,
         num_ties: part.num_ties,
         num_invalid: part.num_invalid,
         num_bounded: part.num_bounded,
         num_unknown: part.num_unknown,
         sum_weight: weight.value(),
+        flags: flags(part, known, by_batch, effective),
     }
 }
 
 /// Loss and accuracy where every token has the high end of its interval.
-fn high_ends(part: &Part, weight: &ExactSum) -> (f64, f64) {
+fn high_ends(part: &Part, weight: &ExactSum, low: (f64, f64), settings: &Settings) -> (f64, f64) {
+    if part.num_bounded == 0 {
+        return low;
+    }
+    if settings.pooling != Pooling::Tokens || settings.accuracy != Accuracy::Tokens {
+        // The high ends are kept as sums over tokens alone.
+        return (f64::NAN, f64::NAN);
+    }
     let (mut loss, mut correct) = (part.loss.clone(), part.correct.sum());
     loss.merge(&part.loss_gap);
     correct.merge(&part.perhaps.sum());
@@ -215,8 +251,4 @@ fn top_k(part: &Part, weight: &ExactSum) -> Vec<f64> {
             ratio(&within, weight)
         })
         .collect()
-}
-
-fn quotient(a: u64, b: u64) -> f64 {
-    if b == 0 { f64::NAN } else { a as f64 / b as f64 }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::kernel::RowScore;
 use crate::score::Stated;
+use crate::settings::{Accuracy, OnShort};
 use proptest::prelude::*;
 
 fn token(i: u64, hidden: bool, weight: f64) -> Token {
@@ -29,7 +30,12 @@ fn bounded(i: u64, nll: f64) -> Score {
 
 /// Sequences `from..to`, of ten tokens each, in two groups.
 fn tally(from: u64, to: u64) -> Tally {
-    let mut tally = Tally::new(Settings { trailing: 1, ..Settings::default() });
+    pooled(Pooling::Tokens, from, to)
+}
+
+/// The same, of a pooling; batches hold four sequences.
+fn pooled(pooling: Pooling, from: u64, to: u64) -> Tally {
+    let mut tally = Tally::new(Settings { trailing: 1, pooling, ..Settings::default() });
     let mut groups = GroupTable::default();
     for name in ["a", "b", "c"] {
         groups.number(&vec![Some(crate::key::Key::Text(name.into()))]);
@@ -43,7 +49,7 @@ fn tally(from: u64, to: u64) -> Tally {
             tally.add(&token(sequence * 10 + i, i > 7, weight), &mut open, &groups);
         }
         tally.add_counts(&Counts { rows: 10, runs: 1, ..Counts::default() });
-        tally.end_sequence(true, &mut open, &groups);
+        tally.end_sequence(true, sequence % 4 == 3 || sequence + 1 == to, &mut open, &groups);
     }
     tally
 }
@@ -69,13 +75,67 @@ fn merging_in_any_order_gives_the_same_bytes() {
 }
 
 #[test]
+fn means_of_means_merge_as_well() {
+    for pooling in [Pooling::Sequences, Pooling::Batches, Pooling::Samples] {
+        let whole = pooled(pooling, 0, 60).to_bytes();
+        let cuts = [(0, 8), (8, 12), (12, 44), (44, 60)].map(|(a, b)| pooled(pooling, a, b));
+        for order in [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0]] {
+            assert_eq!(merged(&order.map(|i| cuts[i].clone())).to_bytes(), whole);
+        }
+    }
+}
+
+#[test]
+fn means_of_means_of_a_small_tally() {
+    // Sequences (1, 2, 3), (5) and (0, 4), in batches of two and one; of each the first is right.
+    let summary = |pooling, accuracy| {
+        let mut tally = Tally::new(Settings { pooling, accuracy, ..Settings::default() });
+        let (mut open, groups) = (Open::default(), GroupTable::default());
+        for (nlls, batch_ends) in [(vec![1.0, 2.0, 3.0], false), (vec![5.0], true), (vec![0.0, 4.0], true)] {
+            for (i, nll) in nlls.into_iter().enumerate() {
+                let (rank, flags) = (u32::from(i > 0), Flags(0));
+                let score = RowScore { nll, lse: 0.0, rank, greater: rank, ties: 0, flags };
+                let token = Token {
+                    position: 0,
+                    label: 1,
+                    weight: 1.0,
+                    group: 0,
+                    hidden: false,
+                    score: score.into(),
+                };
+                tally.add(&token, &mut open, &groups);
+            }
+            tally.end_sequence(true, batch_ends, &mut open, &groups);
+        }
+        tally.summary(None).total.whole
+    };
+    let sequences = summary(Pooling::Sequences, Accuracy::Tokens);
+    assert_eq!((sequences.loss, sequences.loss_stderr), (3.0, 1.0));
+    assert_eq!((sequences.num_sequences, sequences.num_batches), (3, 0));
+    assert_eq!((sequences.effective_number, sequences.flags), (3.0, vec!["few_sequences"]));
+    let batches = summary(Pooling::Batches, Accuracy::Tokens);
+    assert_eq!((batches.loss, batches.accuracy), (2.375, 0.5));
+    assert_eq!((batches.num_batches, batches.flags), (2, vec!["few_batches"]));
+    assert_eq!(batches.loss_stderr_naive.to_bits(), f64::NAN.to_bits());
+    assert_eq!(summary(Pooling::Samples, Accuracy::Tokens).loss, (2.0 * 2.75 + 2.0) / 3.0);
+    let shares = summary(Pooling::Tokens, Accuracy::Sequences);
+    assert_eq!((shares.loss, shares.accuracy), (2.5, 1.0 / 3.0));
+    // The standard deviation of 1, 0, 0 by sqrt(3).
+    assert!((shares.accuracy_stderr - 1.0 / 3.0).abs() < 1e-15);
+}
+
+#[test]
 fn bytes_come_back() {
-    for tally in [Tally::new(Settings::default()), tally(0, 3), tally(5, 60)] {
+    let check = |tally: Tally| {
         let bytes = tally.to_bytes();
         let back = Tally::from_bytes(&bytes).unwrap();
         assert_eq!(back, tally);
         assert_eq!(back.to_bytes(), bytes);
-    }
+    };
+    check(Tally::new(Settings::default()));
+    check(tally(0, 3));
+    check(tally(5, 60));
+    check(pooled(Pooling::Samples, 2, 9));
 }
 
 #[test]
@@ -85,14 +145,26 @@ fn settings_come_back() {
         shift: true,
         leading: 3,
         trailing: 4,
-        on_short: crate::settings::OnShort::Count,
+        on_short: OnShort::Count,
+        hidden: false,
         valid_vocab: Some(9),
         vocab_mask: Some([true, false, true].into()),
         nonfinite: NonFinite::Omit,
+        pooling: Pooling::Samples,
+        accuracy: Accuracy::Sequences,
         precision: crate::kernel::Precision::Exact,
     };
     let back = Tally::from_bytes(&Tally::new(settings.clone()).to_bytes()).unwrap();
     assert_eq!(back.settings, settings);
+}
+
+#[test]
+fn another_format_is_refused_by_its_number() {
+    let mut bytes = tally(0, 1).to_bytes();
+    bytes[7] = 1;
+    let error = Tally::from_bytes(&bytes).map_err(|e| (e.kind(), e.message().to_owned()));
+    let message = "a state of format 1; this version reads format 2".to_owned();
+    assert_eq!(error, Err((ErrorKind::StateVersion, message)));
 }
 
 #[test]
@@ -133,7 +205,7 @@ fn figures_of_a_small_tally() {
         let token = Token { position: i as u64, label: 1, weight: 1.0, group: 0, hidden: i == 3, score };
         tally.add(&token, &mut open, &groups);
         if i % 2 == 1 {
-            tally.end_sequence(true, &mut open, &groups);
+            tally.end_sequence(true, true, &mut open, &groups);
         }
     }
     let total = tally.summary(None).total;
@@ -144,6 +216,13 @@ fn figures_of_a_small_tally() {
     assert_eq!((total.whole.num_ties, total.whole.num_sequences), (2, 2));
     // S = (4, 2), n = (2, 2), m = 1.5: residuals (1, -1), SE = sqrt(2 * 2) / 4.
     assert_eq!(total.whole.loss_stderr, 0.5);
+    // Tokens: residuals (-0.5, 1.5, -1, 0), SE = sqrt(4/3 * 3.5) / 4.
+    assert_eq!(total.whole.loss_stderr_naive, (14.0_f64 / 3.0).sqrt() / 4.0);
+    // Two of four are correct: residuals of 1/2, SE = sqrt(4/3 * 1) / 4.
+    assert_eq!(total.whole.accuracy_stderr_naive, (4.0_f64 / 3.0).sqrt() / 4.0);
+    assert_eq!((total.whole.effective_number, total.hidden.effective_number), (2.0, 1.0));
+    assert_eq!(total.whole.flags, ["few_sequences"]);
+    assert_eq!(total.hidden.flags, ["one_sequence"]);
     assert_eq!(total.visible.num_sequences, 2);
     assert_eq!(total.hidden.loss_stderr.to_bits(), f64::NAN.to_bits());
 }
@@ -159,7 +238,7 @@ fn invalid_rows_by_policy() {
             let token = Token { position: 0, label: 0, weight: 1.0, group: 0, hidden: false, score };
             tally.add(&token, &mut open, &groups);
         }
-        tally.end_sequence(true, &mut open, &groups);
+        tally.end_sequence(true, true, &mut open, &groups);
         let summary = tally.summary(None);
         assert_eq!((summary.facts.nan_rows, summary.total.whole.num_invalid), (1, 1));
         assert_eq!(summary.total.whole.num_tokens, tokens);
@@ -185,7 +264,7 @@ fn intervals_and_tokens_without_a_score() {
         let token = Token { position: 0, label: 0, weight, group: 0, hidden: false, score };
         tally.add(&token, &mut open, &groups);
     }
-    tally.end_sequence(true, &mut open, &groups);
+    tally.end_sequence(true, true, &mut open, &groups);
     let whole = tally.summary(None).total.whole;
     assert_eq!((whole.num_tokens, whole.num_bounded, whole.num_unknown), (3, 2, 1));
     assert_eq!((whole.loss, whole.loss_bounds), (3.0 / 3.5, (3.0 / 3.5, 5.0 / 3.5)));
@@ -194,6 +273,35 @@ fn intervals_and_tokens_without_a_score() {
     assert_eq!(whole.num_correct, 1);
     // Of a sequence with a token that is not known nobody knows whether all is right.
     assert!(whole.sequence_accuracy.is_nan());
+}
+
+#[test]
+fn each_part_says_what_limits_it() {
+    let mut tally = Tally::new(Settings::default());
+    let (mut open, groups) = (Open::default(), GroupTable::default());
+    let score = RowScore { nll: 1.0, lse: 0.0, rank: 0, greater: 0, ties: 0, flags: Flags(0) };
+    for position in 0..600 {
+        let hidden = position == 0;
+        let nll = if hidden { f64::INFINITY } else { 1.0 };
+        let score = RowScore { nll, ..score };
+        tally.add(
+            &Token { position, label: 1, weight: 1.0, group: 0, hidden, score: score.into() },
+            &mut open,
+            &groups,
+        );
+        if position % 2 == 1 {
+            tally.end_sequence(true, true, &mut open, &groups);
+        }
+    }
+    let summary = tally.summary(None);
+    assert_eq!(summary.total.whole.flags, ["infinite"]);
+    assert_eq!(summary.total.hidden.flags, ["one_sequence", "infinite"]);
+    // One visible token in the first sequence, two in the others: 599^2 / (1 + 299 * 4) < 300.
+    assert_eq!(summary.total.visible.flags, ["few_sequences"]);
+    assert_eq!(summary.caution(), None);
+    for stderr in [summary.total.whole.loss_stderr, summary.total.whole.loss_stderr_naive] {
+        assert_eq!(stderr.to_bits(), f64::NAN.to_bits());
+    }
 }
 
 #[test]

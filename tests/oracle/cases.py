@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from .counting import Case, Failure
+from .counting import Case, Failure, split_sequences
 
 if TYPE_CHECKING:
     from random import Random
@@ -24,9 +24,13 @@ def case(labels: list[int | None], **settings: Any) -> Case:
         "labels": labels,
         "vocab": 10,
         "mask": None,
+        "role": None,
+        "hidden": True,
         "weight": None,
         "sequence_id": None,
         "scope": None,
+        "batch": None,
+        "scope_ends_batch": True,
         "group": None,
         "allowed": None,
         "bad_rows": set(),
@@ -203,9 +207,13 @@ def random_case(rng: Random) -> Case:  # noqa: C901  # one choice a line
         "labels": labels,
         "vocab": VOCAB,
         "mask": mask if masked else None,
+        "role": None,
+        "hidden": True,
         "weight": weight if "weight" in faults or chance(60) else None,
         "sequence_id": ids if faults & {"id", "return"} or chance(60) else None,
         "scope": scope if chance(70) else None,
+        "batch": None,
+        "scope_ends_batch": True,
         "group": group if "group" in faults or chance(50) else None,
         "allowed": allowed,
         "bad_rows": bad_rows - {-1},
@@ -222,3 +230,41 @@ def random_case(rng: Random) -> Case:  # noqa: C901  # one choice a line
 def counting_cases() -> st.SearchStrategy[Case]:
     """`random_case` under hypothesis, which shrinks it."""
     return st.randoms(use_true_random=False).map(random_case)
+
+
+def random_role_case(rng: Random) -> Case:
+    """As `random_case`, with roles: hidden ones inside, beside and away from the visible text."""
+    c = random_case(rng)
+    share = rng.choice((0.05, 0.3, 0.6))
+
+    def role(mark: bool | None) -> str | None:  # noqa: FBT001
+        if mark is None:
+            return rng.choice((None, "user", "Visible"))
+        if rng.random() < share:
+            return "hidden"
+        return "visible" if mark else "prompt"
+
+    marks = c["mask"] or [rng.random() < 0.5 for _ in c["labels"]]
+    roles = [role(mark) for mark in marks]
+    hidden = rng.random() < 0.8
+    return c | {"role": roles, "hidden": hidden, "leading": 0, "trailing": 0}
+
+
+def random_batch_case(rng: Random) -> Case:
+    """As `random_case`, with batches of whole sequences; a few cases break one of their laws."""
+    c = random_case(rng)
+    fault = rng.choice(("", "", "", "null", "return", "inside"))
+    files = rng.random() < 0.5
+    spans, _ = split_sequences(c)
+    batch: list[int | str | None] = []
+    number = 0
+    for first, last, _ in spans:
+        scope = c["scope"]
+        if first and files and scope is not None and scope[first] != scope[first - 1]:
+            number = 0  # each file counts its batches anew
+        elif first and rng.random() < 0.5:
+            number = rng.randrange(3) if fault == "return" else number + 1
+        batch += [number] * (last + 1 - first)
+    if batch and fault in {"null", "inside"}:
+        batch[rng.randrange(len(batch))] = None if fault == "null" else 99
+    return c | {"batch": batch, "scope_ends_batch": files}

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Kind = Literal["mask", "id", "group", "label", "weight", "short", "nonfinite"]
-KINDS: tuple[Kind, ...] = ("mask", "id", "group", "label", "weight", "short", "nonfinite")
+Kind = Literal["mask", "role", "id", "group", "label", "weight", "short", "nonfinite"]
+KINDS: tuple[Kind, ...] = ("mask", "role", "id", "group", "label", "weight", "short", "nonfinite")
 
 Span = tuple[int, int, int | str | None]  # first position, last position, id
 
@@ -26,9 +26,13 @@ class Case(TypedDict):
     labels: list[int | None]
     vocab: int
     mask: list[bool | None] | None
+    role: list[str | None] | None  # in place of the mask: see `roles`
+    hidden: bool  # whether hidden roles count
     weight: list[float | None] | None
     sequence_id: list[int | str | None] | None
     scope: list[int] | None  # where it changes a file ends, or one b of [B,T,V]
+    batch: list[int | str | None] | None  # None also where means are not pooled by batch
+    scope_ends_batch: bool  # a file does, one b of [B,T,V] does not
     group: list[object] | None
     allowed: set[int] | None
     bad_rows: set[int]  # rows of logits that are invalid; under shift row p - 1 scores position p
@@ -134,20 +138,47 @@ def group_of(c: Case, p: int) -> object:
 # The structure: sequences, runs, visible tokens, claims.
 
 
+def split_batches(c: Case) -> tuple[list[Span], list[Failure]]:
+    """Quote: "a batch: a maximal stretch of equal ids as with sequence_id".
+
+    "Null is an error", "an id that comes back later in its file is an error", and "a file border
+    ends" a batch. Without ids there are no batches.
+    """
+    ids, scope = c["batch"], c["scope"]
+    spans: list[Span] = []
+    failures: list[Failure] = []
+    seen: set[int | str] = set()
+    for p, id_ in enumerate(ids or []):
+        if p == 0 or (scope is not None and c["scope_ends_batch"] and scope[p] != scope[p - 1]):
+            seen = set()
+        elif id_ is not None and id_ == spans[-1][2]:
+            spans[-1] = (spans[-1][0], p, id_)
+            continue
+        if id_ is None or id_ in seen:
+            failures.append(Failure(p, "id"))
+        if id_ is not None:
+            seen.add(id_)
+        spans.append((p, p, id_))
+    return spans, failures
+
+
 def split_sequences(c: Case) -> tuple[list[Span], list[Failure]]:
     """Quote: "a maximal stretch of equal ids; either border ends a sequence".
 
     "null is an error" (and a sequence of its own); "an id that comes back later in its file
-    is an error". Without ids each scope is one sequence.
+    is an error". Without ids each scope is one sequence. A batch holds whole sequences: its
+    border ends one, so that an id that goes on behind it is one that comes back.
     """
     ids, scope = c["sequence_id"], c["scope"]
     spans: list[Span] = []
-    failures: list[Failure] = []
+    batches, failures = split_batches(c)
+    batch_starts = {first for first, _, _ in batches}
     seen: set[int | str] = set()
     for p in range(len(c["labels"])):
         border = p == 0 or (scope is not None and scope[p] != scope[p - 1])
         if border:
             seen = set()
+        border = border or p in batch_starts
         id_ = None if ids is None else ids[p]
         if ids is not None:
             border = border or id_ is None or id_ != ids[p - 1]

@@ -64,13 +64,37 @@ def clustered_se(sums: Sequence[Sum], weights: Sequence[Sum]) -> float:
         return float(mpmath.sqrt(mpmath.mpf(variance.numerator) / variance.denominator))
 
 
+def naive_se(terms: Sequence[float], weights: Sequence[float]) -> float:
+    """Quote: "the naive error beside the clustered one": as if tokens were independent.
+
+    For n tokens with t_i = w_i nll_i, W = sum w_i and m = sum t_i / W:
+    sqrt(n/(n-1) * sum (t_i - m w_i)^2) / W.
+    """
+    n = len(terms)
+    if n < 2 or not all(math.isfinite(t) for t in terms):
+        return math.nan
+    t, w = [Fraction(x) for x in terms], [Fraction(x) for x in weights]
+    total = sum(w, Fraction(0))
+    m = sum(t, Fraction(0)) / total
+    squares = sum(((x - m * y) ** 2 for x, y in zip(t, w, strict=True)), Fraction(0))
+    variance = Fraction(n, n - 1) * squares / total**2
+    with digits():
+        return float(mpmath.sqrt(mpmath.mpf(variance.numerator) / variance.denominator))
+
+
+def effective_number(weights: Sequence[Sum]) -> float:
+    """Quote: "the effective number (sum n)^2 / sum n^2"; each n an exact sum rounded once."""
+    n_g = [Fraction(to_float(n)) for n in weights if n > 0]
+    return to_float(sum(n_g) ** 2 / sum(n**2 for n in n_g)) if n_g else math.nan
+
+
 def perplexity(loss: float) -> float:
     """Quote: "perplexity = exp(loss)"; "label at -inf: perplexity inf"."""
     with digits():
         return float(mpmath.exp(loss))
 
 
-def part(
+def part(  # noqa: C901 - one figure after another
     tokens: Sequence[Token],
     scores: Mapping[int, Score | Invalid | Unknown],
     *,
@@ -122,6 +146,9 @@ def part(
             [exact_sum([t.weight for t in g]) for g in by_sequence.values()],
         )
 
+    def naive(term: Callable[[Token], float]) -> float:
+        return naive_se([term(t) for t in kept], [t.weight for t in kept])
+
     def reciprocal_rank(t: Token) -> Fraction:
         last = valid[t].high()[1] if t in valid else NOWHERE
         return Fraction(0) if last == NOWHERE else Fraction(t.weight) * Fraction(1, last + 1)
@@ -144,9 +171,11 @@ def part(
         "perplexity_bounds": (perplexity(loss), perplexity(high)),
         "accuracy_bounds": (mean(correct), mean(perhaps_correct)),
         "loss_stderr": se(loss_term),
+        "loss_stderr_naive": naive(loss_term),
         "perplexity": perplexity(loss),
         "accuracy": mean(correct),
         "accuracy_stderr": se(correct),
+        "accuracy_stderr_naive": naive(correct),
         # "Accuracy can be given under first, strict and optimistic ties".
         "accuracy_strict": mean(weighted(lambda s: s.high()[1] == 0 and s.ties == 0)),
         "accuracy_optimistic": mean(weighted(lambda s: s.greater == 0)),
@@ -154,6 +183,11 @@ def part(
         "top_k_accuracy": {k: mean(weighted(lambda s, k=k: s.high()[1] < k)) for k in ks},  # type: ignore[misc]
         "sequence_accuracy": (
             ratio(Fraction(sum(whole)), Fraction(len(whole))) if sequences_known else math.nan
+        ),
+        "effective_number": (
+            effective_number([exact_sum([t.weight for t in g]) for g in by_sequence.values()])
+            if sequences_known
+            else math.nan
         ),
         "sum_weight": to_float(weight),
         "sum_loss": to_float(exact_sum([loss_term(t) for t in kept])),

@@ -56,6 +56,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the columns that say what each row is."""
     group = parser.add_argument_group("columns of the data")
     add_flag(group, "mask", metavar="COL", help="true on the visible reply")
+    add_flag(group, "role", metavar="COL", help="prompt, visible or hidden, in place of a mask")
     add_flag(group, "weight", metavar="COL", help="weight per position")
     add_flag(group, "sequence-id", metavar="COL", help="a sequence is a stretch of equal ids")
     add_flag(group, "by", action="append", metavar="COL", help=_BY)

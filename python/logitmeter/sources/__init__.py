@@ -68,8 +68,8 @@ def scan(
         Integers ``[N]`` or ``[B, T]``, or files of labels, paired with those of `source` in order.
     columns
         Our names to those of the source: ``{"labels": "input_ids"}``; None leaves one unused.
-        Ours are logits, labels (also found as label), mask, weight and sequence_id; of scores
-        those below.
+        Ours are logits, labels (also found as label), mask, role, weight, sequence_id and
+        batch_id; of scores those below.
     dtype
         The element type, where the input cannot say it: ``"bf16"`` for 16-bit integers.
     values
@@ -150,11 +150,11 @@ def open_source(thing: SourceLike) -> Source:
     return thing if isinstance(thing, Source) else scan(thing)
 
 
-def data_of(labels: Any, mask: Any, weight: Any, sequence_id: Any, by: Any) -> Data:
+def data_of(labels: Any, **columns: Any) -> Data:
     """Give what a call says of each row; here a lone string is a column of the source."""
     if not isinstance(labels, str):
         labels = _label_files(labels, memory_map=False)
-    return Data(labels, mask, weight, sequence_id, by)
+    return Data(labels, **columns)
 
 
 def _reader(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, cast
 from logitmeter.exceptions import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from logitmeter._core import Columns
     from logitmeter.sources.base import Facts
 
 __all__ = ["DATA", "SCORES", "check_given", "check_unique", "resolve"]
 
-DATA = ("labels", "mask", "weight", "sequence_id")
+DATA = ("labels", "mask", "role", "weight", "sequence_id", "batch_id")
 """What is said of each row, whatever scores it."""
 LOGITS = ("logits",)
 SCORES = ("nll", "nll_high", "rank", "rank_high", "greater", "ties", "lse")
@@ -54,15 +54,21 @@ def resolve(
     facts: Facts,
     *,
     scored: bool = False,
+    asked: Collection[str] = (),
+    batches: bool = False,
     by: Sequence[str] = (),
     keep: Sequence[str] = (),
 ) -> Columns:
-    """Every part with the column that plays it, or None."""
+    """Every part with the column that plays it, or None; `asked` are those that the call names.
+
+    The batches are left unused unless somebody pools by them.
+    """
     scorers = SCORES if scored else LOGITS
     parts = {
         part: given[part] if part in given else _canonical(part, present)
         for part in (*scorers, *DATA)
     }
+    parts["role" if not _by_role(parts, asked) else "mask"] = None
     if parts["sequence_id"] is None and given.get("sequence_id", "") is not None:
         parts["sequence_id"] = facts.sequence
     needed = scorers[0]
@@ -73,13 +79,29 @@ def resolve(
             raise _missing(name, present)
     columns: dict[str, object] = {
         **parts,
+        "batch_id": parts["batch_id"] if batches else None,
         "scope": facts.scope,
+        # Each b of [B, T, V] is a sequence too, a file is not.
+        "scope_ends_batch": facts.sequence is None,
         "row_period": facts.row_period,
         "vocab_size": facts.vocab_size if scored else None,
         "by": list(by),
         "keep": list(keep),
     }
     return cast("Columns", columns)
+
+
+def _by_role(parts: Mapping[str, str | None], asked: Collection[str]) -> bool:
+    """Whether tokens are selected by role: if the call says so, or if there is no mask."""
+    if "role" not in asked:
+        return parts["role"] is not None and parts["mask"] is None
+    if "mask" in asked:
+        raise SettingsError(
+            "role and mask both say which tokens are visible: pass one of them",
+            expected="role or mask",
+            got="both",
+        )
+    return True
 
 
 def _canonical(part: str, present: Sequence[str]) -> str | None:

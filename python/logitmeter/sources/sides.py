@@ -23,8 +23,10 @@ __all__ = ["Layout", "column_of", "shape_of"]
 KINDS = {
     "labels": ("iu", "integers"),
     "mask": ("biu", "bool, or integers 0 and 1"),
+    "role": ("UT", "strings"),
     "weight": ("fiu", "real numbers"),
     "sequence_id": ("iuUT", "integers or strings"),
+    "batch_id": ("iuUT", "integers or strings"),
     "by": ("biuUT", "integers, strings or bool"),
 }
 
@@ -69,7 +71,7 @@ def column_of(data: object, role: str, layout: Layout, name: str | None = None) 
         _check_shape((len(arrow),), role, name, _flat(layout))
         return arrow
     array = _numpy_column(data, role, name)
-    if role in {"by", "sequence_id"}:
+    if role in {"by", "sequence_id", "batch_id"}:
         array = _spread(array, layout)
     _check_shape(array.shape, role, name, layout)
     return pa.chunked_array([pa.array(array.ravel())])

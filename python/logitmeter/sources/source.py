@@ -43,6 +43,8 @@ class Data:
     weight: Any = None
     sequence_id: Any = None
     by: Any = None
+    role: Any = None
+    batch_id: Any = None
 
     def over(self, other: Data) -> Data:
         """Both together; what is given twice is an error."""
@@ -150,7 +152,12 @@ class Source:
         )
 
     def feed(
-        self, data: Data | None = None, *, shift: bool = False, keep: Sequence[str] = ()
+        self,
+        data: Data | None = None,
+        *,
+        shift: bool = False,
+        batches: bool = False,
+        keep: Sequence[str] = (),
     ) -> Feed:
         """Give the stream for one call, with its data beside the logits."""
         check_unique(self._reader.schema.names)
@@ -162,7 +169,14 @@ class Source:
             reader = Limited(reader, self._limit)
         by = data.group_names()
         columns = resolve(
-            names | added, reader.schema.names, reader.facts, scored=self.scored, by=by, keep=keep
+            names | added,
+            reader.schema.names,
+            reader.facts,
+            scored=self.scored,
+            asked={*data.named(), *added},
+            batches=batches,
+            by=by,
+            keep=keep,
         )
         element = None if self.scored else self._dtype or reader.element(columns["logits"])
         return Feed(reader, columns, dtype=element, null_labels=self._null_labels)

@@ -48,6 +48,16 @@ proptest! {
         prop_assert_eq!(ratio(&one(a), &one(b)).to_bits(), (a / b).to_bits());
     }
 
+    /// The product with a whole number is exact, so it can go into the sum.
+    #[test]
+    fn times_a_ratio_is_rounded_once(a in finite(), b in finite(), k in 1u64..1 << 20) {
+        prop_assume!(b != 0.0);
+        let (num, den) = (one(a), one(b));
+        let mut product = ExactSum::default();
+        product.add_product(a, k as f64);
+        prop_assert_eq!(times_ratio(k, &num, &den).to_bits(), ratio(&product, &den).to_bits());
+    }
+
     /// No f64 is nearer: twice the error is no more than the gap to either neighbour.
     #[test]
     fn a_ratio_of_sums_is_the_nearest(a: [u128; 3], b: [u128; 2]) {
