@@ -97,7 +97,7 @@ def test_evaluate(folder: Path) -> None:
             Counted 2 replies: 2 visible tokens and 2 hidden ones (1 after each reply).
             Hidden labels: 0 x 2. Rows scored against their own label; labels equal to -100
             left out. Top-5 accuracy 1.0000, mean reciprocal rank 0.8750. Logits: float32,
-            vocabulary 4, fast precision, numeric version 1.
+            vocabulary 4, fast precision, numeric version 2.
             Note: ± unknown: pass sequence_id. Without it sequences are not known: there are
             no errors and no whole-sequence accuracy.
             """),
