@@ -204,10 +204,10 @@ def test_choices_and_responses_are_sequences() -> None:
 def test_many_replies_pool_over_tokens_and_warn_of_nothing() -> None:
     """Tokens without ids are no two the same: none seems to end every reply."""
     pair = sampled(("A", {"A": log(0.5)}), ("B", {"B": log(0.8), "C": log(0.1)}))
-    report = finetune.evaluate_logprobs([chat(pair)] * 30, labels=[["A"], ["A", "C"]] * 15)
-    assert (report.num_tokens, report.visible.num_tokens) == (15 * 3 + 15 * 4, 45)
-    assert report.loss == pytest.approx((30 * LN2 + 15 * log(10)) / 105, rel=1e-14)
-    assert report.accuracy == pytest.approx(90 / 105, rel=1e-15)
+    report = finetune.evaluate_logprobs([chat(pair)] * 400, labels=[["A"], ["A", "C"]] * 200)
+    assert (report.num_tokens, report.visible.num_tokens) == (200 * 3 + 200 * 4, 600)
+    assert report.loss == pytest.approx((2 * LN2 + log(10)) / 7, rel=1e-14)
+    assert report.accuracy == pytest.approx(6 / 7, rel=1e-15)
     assert report.warnings == ()
 
 
