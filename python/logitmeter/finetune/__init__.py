@@ -1,0 +1,32 @@
+"""Fine-tuning metrics: which tokens of a conversation a trainer counts, and what that does.
+
+Everything is loaded at first use; tiktoken only where text becomes tokens.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from logitmeter.finetune.chat import chat_tokens, visible_counts
+
+__all__ = [
+    "chat_tokens",
+    "visible_counts",
+]
+
+_HOMES = {
+    "chat": ("chat_tokens", "visible_counts"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return import_module(f"{__name__}.{name}")
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
