@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from logitmeter.finetune.chat import chat_tokens, visible_counts
+    from logitmeter.finetune.encodings import chat_encoding
+    from logitmeter.finetune.templates import Template
 
 __all__ = [
+    "Template",
+    "chat_encoding",
     "chat_tokens",
     "visible_counts",
 ]
 
 _HOMES = {
     "chat": ("chat_tokens", "visible_counts"),
+    "encodings": ("chat_encoding",),
+    "templates": ("Template",),
 }
 
 
