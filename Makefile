@@ -36,6 +36,11 @@ $(DONE)/group-%: $(DONE)/venv pyproject.toml
 	$(PY) -m pip install --quiet --group $*
 	@touch $@
 
+# What tiktoken would download, for the tests.
+$(DONE)/vocabularies: $(DONE)/venv tools/fetch_vocabularies.py
+	$(PY) tools/fetch_vocabularies.py $(VENV)/vocabularies
+	@touch $@
+
 # The package itself, editable: Python files count as they stand, Rust is built again if it changed.
 $(DONE)/core: $(DONE)/group-build $(RUST_SOURCES)
 	$(VENV)/bin/maturin develop --release $(LOCKED)
@@ -62,7 +67,7 @@ test-rust: ## the core's tests, no Python needed
 	cargo test $(LOCKED)
 
 .PHONY: test-python
-test-python: $(DONE)/core $(DONE)/group-test ## the Python tests and the examples in docstrings
+test-python: $(DONE)/core $(DONE)/group-test $(DONE)/vocabularies ## the Python tests and the examples in docstrings
 	$(PY) -m pytest
 
 # The cheap ones first: a build is not waited for to hear of a blank.

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from logitmeter.finetune.chat import chat_tokens, visible_counts
     from logitmeter.finetune.encodings import chat_encoding
+    from logitmeter.finetune.listing import TokenListing, token_listing
     from logitmeter.finetune.templates import Template
 
 __all__ = [
     "Template",
+    "TokenListing",
     "chat_encoding",
     "chat_tokens",
+    "token_listing",
     "visible_counts",
 ]
 
 _HOMES = {
     "chat": ("chat_tokens", "visible_counts"),
     "encodings": ("chat_encoding",),
+    "listing": ("TokenListing", "token_listing"),
     "templates": ("Template",),
 }
 

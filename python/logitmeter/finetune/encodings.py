@@ -170,9 +170,9 @@ def _loaded(name: str) -> tiktoken.Encoding:
         raise VocabularyMissingError(
             f"the vocabulary of {name} is not on this machine, and tiktoken could not download it "
             f"({type(error).__name__}). Either set TIKTOKEN_CACHE_DIR to a folder that holds it "
-            f"as a file named {_FILES[name]}, copied from a machine where "
-            f"tiktoken.get_encoding({name!r}) has worked, or pass encoding= a tiktoken.Encoding "
-            "of your own, with template=",
+            f"as a file named {_FILES[name]} (where tiktoken.get_encoding({name!r}) has worked, it "
+            "lies in the folder data-gym-cache of the temporary directory), or pass encoding= a "
+            "tiktoken.Encoding of your own, with template=",
             expected=_FILES[name],
             got="no such file",
         ) from None

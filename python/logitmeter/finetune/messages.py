@@ -64,7 +64,7 @@ class Message:
     calls
         The functions called, in order.
     skipped
-        Why it is not trained on: it is no reply, or a reply of weight 0; empty where it is.
+        Why it is not trained on, such as its weight; empty where it is.
     """
 
     place: Place
@@ -72,7 +72,7 @@ class Message:
     content: Text | None
     name: str | None = None
     calls: tuple[Call, ...] = ()
-    skipped: str = "prompt"
+    skipped: str = ""
 
 
 def parse_message(value: Any, place: Place, earlier: dict[str, str]) -> Message:
@@ -92,7 +92,7 @@ def parse_message(value: Any, place: Place, earlier: dict[str, str]) -> Message:
         name = _answering(value, name, place, earlier)
     elif speaker == "function" and name is None:
         raise place["name"].wrong("the name of the function that answers", "nothing")
-    return Message(place, speaker, _content(value, place), name)
+    return Message(place, speaker, _content(value, place), name, skipped=f"given ({speaker})")
 
 
 def _refuse_unknown(value: dict[str, Any], speaker: str, place: Place) -> None:

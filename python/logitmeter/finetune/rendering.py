@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Fragment", "Stretch", "num_replies", "rendered"]
 
-PROMPT = "prompt"
-OPENING = "given: the reply is predicted from here on"
-HIDDEN = "predicted with the reply, not of its text"
+TOOLS = "given (tools)"
+OPENING = "given (opens a reply)"
+HIDDEN = "predicted, not in the text"
 
 _INSTRUCTIONS = ("system", "developer")
 
@@ -107,7 +107,7 @@ def _declared(tools: str, template: Template, place: Place) -> Iterator[Stretch]
     if template.tools is None:
         raise _no_form(template, "tools", place)
     for fragment in _fragments(template, template.tools, {"tools": [tools]}, place):
-        yield Stretch(fragment, "prompt", PROMPT, "system", None)
+        yield Stretch(fragment, "prompt", TOOLS, "system", None)
 
 
 def _forms(

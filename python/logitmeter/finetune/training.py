@@ -133,7 +133,9 @@ def _preference(example: dict[str, Any], place: Place, output: Output) -> list[M
         raise place["input"].unlike("an object with messages", given)
     earlier: dict[str, str] = {}
     context = _messages(given, "messages", place["input"], earlier)
-    messages = [replace(message, skipped="context of a preference") for message in context]
+    messages = [
+        replace(message, skipped=message.skipped or "given (context)") for message in context
+    ]
     key = f"{output}_output"
     for number, message in enumerate(_messages(example, key, place, earlier)):
         if message.speaker != "assistant":
