@@ -185,7 +185,7 @@ def text_of(content: Any, place: Place) -> str:
     """Give the text of a content: a string, or parts of text one after the other."""
     if isinstance(content, str):
         return _plain(content, place)
-    if not isinstance(content, list):
+    if not (isinstance(content, list) and content):
         raise place.unlike("a string or a list of parts", content)
     return "".join(_part(part, place[number]) for number, part in enumerate(content))
 

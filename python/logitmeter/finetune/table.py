@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,13 +15,14 @@ from logitmeter.finetune.rendering import rendered
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import tiktoken
     from numpy.typing import NDArray
 
     from logitmeter.finetune.encodings import Chat
     from logitmeter.finetune.rendering import Fragment, Stretch
     from logitmeter.finetune.training import Conversation
 
-__all__ = ["TokensOf", "token_table"]
+__all__ = ["token_table"]
 
 _BLOCK = 1 << 14
 """Stretches a block: their texts are repeated for each token, and a column has room for 2 GiB."""
@@ -42,17 +44,16 @@ _SCHEMA = pa.schema(
 
 def token_table(conversations: Iterable[Conversation], chat: Chat) -> pa.Table:
     """Give one row a token, see `chat_tokens`."""
-    tokens_of = TokensOf(chat)
     said = (
         (sequence, stretch)
         for sequence, conversation in enumerate(conversations)
         for stretch in rendered(conversation, chat.template)
     )
     blocks = iter(lambda: list(islice(said, _BLOCK)), [])
-    return pa.concat_tables([_SCHEMA.empty_table(), *(_table(b, tokens_of) for b in blocks)])
+    return pa.concat_tables([_SCHEMA.empty_table(), *(_table(block, chat) for block in blocks)])
 
 
-class Tokens(NamedTuple):
+class _Tokens(NamedTuple):
     """The tokens of a fragment, and the characters of the field that each covers; -1 is none."""
 
     ids: NDArray[np.int32]
@@ -60,29 +61,28 @@ class Tokens(NamedTuple):
     ends: NDArray[np.int32]
 
 
-class TokensOf:
-    """Gives the tokens of a fragment; made once for an encoding."""
+def _tokens(fragment: Fragment, chat: Chat) -> _Tokens:
+    ids = np.array(chat.ids(fragment), np.int32)
+    if fragment.field is None:
+        none = np.full(len(ids), -1, np.int32)
+        return _Tokens(ids, none, none)
+    num_bytes = _num_bytes(chat.encoding)[ids]
+    ends = np.cumsum(num_bytes)
+    character = _characters(fragment.text)
+    first = np.maximum(character[ends - num_bytes], fragment.start)
+    last = np.minimum(character[ends - 1], fragment.end - 1)
+    within = first <= last
+    starts = np.where(within, first - fragment.start, -1)
+    return _Tokens(ids, starts, np.where(within, last - fragment.start + 1, -1))
 
-    def __init__(self, chat: Chat) -> None:
-        self._chat = chat
-        ranks = chat.encoding._mergeable_ranks  # noqa: SLF001 - tiktoken tells lengths one by one
-        self._num_bytes = np.zeros(1 + max(ranks.values()), np.int32)
-        self._num_bytes[list(ranks.values())] = list(map(len, ranks))
 
-    def __call__(self, fragment: Fragment) -> Tokens:
-        """Give the tokens."""
-        ids = np.array(self._chat.ids(fragment), np.int32)
-        if fragment.field is None:
-            none = np.full(len(ids), -1, np.int32)
-            return Tokens(ids, none, none)
-        ends = np.cumsum(self._num_bytes[ids])
-        starts = ends - self._num_bytes[ids]
-        character = _characters(fragment.text)
-        first = np.maximum(character[starts], fragment.start)
-        last = np.minimum(character[ends - 1], fragment.end - 1)
-        outside = first > last
-        first, last = first - fragment.start, last - fragment.start
-        return Tokens(ids, np.where(outside, -1, first), np.where(outside, -1, last + 1))
+@lru_cache(maxsize=4)
+def _num_bytes(encoding: tiktoken.Encoding) -> NDArray[np.int32]:
+    """Give the length of each ordinary token; tiktoken tells it of one token at a time."""
+    ranks = encoding._mergeable_ranks  # noqa: SLF001
+    lengths = np.zeros(1 + max(ranks.values()), np.int32)
+    lengths[list(ranks.values())] = list(map(len, ranks))
+    return lengths
 
 
 def _characters(text: str) -> NDArray[np.int32]:
@@ -91,8 +91,8 @@ def _characters(text: str) -> NDArray[np.int32]:
     return np.cumsum((data & 0xC0) != 0x80, dtype=np.int32) - 1  # noqa: PLR2004 - 10xxxxxx goes on
 
 
-def _table(said: list[tuple[int, Stretch]], tokens_of: TokensOf) -> pa.Table:
-    tokens = [tokens_of(stretch.fragment) for _, stretch in said]
+def _table(said: list[tuple[int, Stretch]], chat: Chat) -> pa.Table:
+    tokens = [_tokens(stretch.fragment, chat) for _, stretch in said]
     stretch_of = pa.array(np.repeat(np.arange(len(said)), [len(each.ids) for each in tokens]))
     starts = np.concatenate([each.starts for each in tokens])
     ends = np.concatenate([each.ends for each in tokens])

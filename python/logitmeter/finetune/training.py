@@ -21,7 +21,7 @@ from codecs import BOM_UTF8
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from logitmeter.exceptions import SettingsError
+from logitmeter.exceptions import CorruptInputError, SettingsError
 from logitmeter.finetune.messages import parse_message
 from logitmeter.finetune.place import ABSENT, Place, shown
 
@@ -54,8 +54,18 @@ def conversations(train: Train, output: Output = "preferred") -> Iterator[Conver
     CorruptInputError
         An example that is not as expected, by the number of its line, from 1.
     """
+    nothing = True
     for place, example in _examples(train):
+        nothing = False
         yield _conversation(example, place, output)
+    if nothing:
+        path = os.fspath(train) if isinstance(train, str | os.PathLike) else None
+        raise CorruptInputError(
+            "expected training examples, got none",
+            path=path,
+            expected="training examples",
+            got="none",
+        )
 
 
 def _examples(train: Train) -> Iterator[tuple[Place, Any]]:
@@ -88,7 +98,7 @@ def _lines(path: str) -> Iterator[tuple[Place, Any]]:
 
 def _json(line: bytes, place: Place) -> Any:
     try:
-        return json.loads(line.decode(), object_pairs_hook=_unique)
+        return json.loads(line.decode().rstrip(), object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
         raise place.wrong("UTF-8", f"byte 0x{line[error.start]:02x} at {error.start}") from None
     except json.JSONDecodeError as error:
