@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -53,27 +53,42 @@ def token_table(conversations: Iterable[Conversation], chat: Chat) -> pa.Table:
     return pa.concat_tables([_SCHEMA.empty_table(), *(_table(block, chat) for block in blocks)])
 
 
-class _Tokens(NamedTuple):
-    """The tokens of a fragment, and the characters of the field that each covers; -1 is none."""
+def _table(said: list[tuple[int, Stretch]], chat: Chat) -> pa.Table:
+    ids = [chat.ids(stretch.fragment) for _, stretch in said]
+    ends = np.cumsum(list(map(len, ids)))
+    labels = np.fromiter(chain.from_iterable(ids), np.int32, ends[-1])
+    covered = np.full((2, len(labels)), -1, np.int32)
+    for (_, stretch), end, own in zip(said, ends, ids, strict=True):
+        if stretch.fragment.field is not None:
+            covered[:, end - len(own) : end] = _covered(stretch.fragment, own, chat)
+    stretch_of = pa.array(np.repeat(np.arange(len(said)), np.diff(ends, prepend=0)))
+    by_stretch = {
+        "mask": [stretch.role == "visible" for _, stretch in said],
+        "sequence_id": [sequence for sequence, _ in said],
+        "speaker": [stretch.speaker for _, stretch in said],
+        "role": [stretch.role for _, stretch in said],
+        "message": [stretch.message for _, stretch in said],
+        "field": [stretch.fragment.field for _, stretch in said],
+    }
+    columns = {
+        name: pa.array(values, _SCHEMA.field(name).type).take(stretch_of)
+        for name, values in by_stretch.items()
+    }
+    outside = covered[0] < 0
+    columns["labels"] = pa.array(labels)
+    columns["field"] = pc.if_else(outside, None, columns["field"])
+    columns["start"], columns["end"] = (pa.array(place, mask=outside) for place in covered)
+    return pa.table(columns).select(_SCHEMA.names).cast(_SCHEMA)
 
-    ids: NDArray[np.int32]
-    starts: NDArray[np.int32]
-    ends: NDArray[np.int32]
 
-
-def _tokens(fragment: Fragment, chat: Chat) -> _Tokens:
-    ids = np.array(chat.ids(fragment), np.int32)
-    if fragment.field is None:
-        none = np.full(len(ids), -1, np.int32)
-        return _Tokens(ids, none, none)
+def _covered(fragment: Fragment, ids: list[int], chat: Chat) -> NDArray[np.int32]:
+    """Give the first character of the field that each token covers, and the end; -1 for none."""
     num_bytes = _num_bytes(chat.encoding)[ids]
     ends = np.cumsum(num_bytes)
     character = _characters(fragment.text)
-    first = np.maximum(character[ends - num_bytes], fragment.start)
-    last = np.minimum(character[ends - 1], fragment.end - 1)
-    within = first <= last
-    starts = np.where(within, first - fragment.start, -1)
-    return _Tokens(ids, starts, np.where(within, last - fragment.start + 1, -1))
+    first = np.maximum(character[ends - num_bytes], fragment.start) - fragment.start
+    last = np.minimum(character[ends - 1], fragment.end - 1) - fragment.start
+    return np.where(first <= last, [first, last + 1], -1)
 
 
 @lru_cache(maxsize=4)
@@ -89,27 +104,3 @@ def _characters(text: str) -> NDArray[np.int32]:
     """Give, for each byte of the text in UTF-8, the number of its character."""
     data = np.frombuffer(text.encode(), np.uint8)
     return np.cumsum((data & 0xC0) != 0x80, dtype=np.int32) - 1  # noqa: PLR2004 - 10xxxxxx goes on
-
-
-def _table(said: list[tuple[int, Stretch]], chat: Chat) -> pa.Table:
-    tokens = [_tokens(stretch.fragment, chat) for _, stretch in said]
-    stretch_of = pa.array(np.repeat(np.arange(len(said)), [len(each.ids) for each in tokens]))
-    starts = np.concatenate([each.starts for each in tokens])
-    ends = np.concatenate([each.ends for each in tokens])
-    by_stretch = {
-        "mask": [stretch.role == "visible" for _, stretch in said],
-        "sequence_id": [sequence for sequence, _ in said],
-        "speaker": [stretch.speaker for _, stretch in said],
-        "role": [stretch.role for _, stretch in said],
-        "message": [stretch.message for _, stretch in said],
-        "field": [stretch.fragment.field for _, stretch in said],
-    }
-    columns = {
-        name: pa.array(values, _SCHEMA.field(name).type).take(stretch_of)
-        for name, values in by_stretch.items()
-    }
-    columns["labels"] = pa.array(np.concatenate([each.ids for each in tokens]))
-    columns["field"] = pc.if_else(starts < 0, None, columns["field"])
-    columns["start"] = pa.array(starts, pa.int32(), mask=starts < 0)
-    columns["end"] = pa.array(ends, pa.int32(), mask=starts < 0)
-    return pa.table(columns).select(_SCHEMA.names).cast(_SCHEMA)
