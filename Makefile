@@ -36,7 +36,7 @@ $(DONE)/group-%: $(DONE)/venv pyproject.toml
 	$(PY) -m pip install --quiet --group $*
 	@touch $@
 
-# What tiktoken would download, for the tests.
+# What tiktoken would download: for the tests and the colour study.
 $(DONE)/vocabularies: $(DONE)/venv tools/fetch_vocabularies.py
 	$(PY) tools/fetch_vocabularies.py $(VENV)/vocabularies
 	@touch $@
@@ -54,6 +54,10 @@ build: $(DONE)/core ## build the package into .venv
 .PHONY: demo
 demo: $(DONE)/core $(DONE)/group-demo ## the guided tour: real numbers in a minute
 	$(PY) examples/demo/main.py
+
+.PHONY: colours
+colours: $(DONE)/core $(DONE)/group-study $(DONE)/vocabularies ## the colour study: measured beside expected; writes its figure
+	TIKTOKEN_CACHE_DIR=$(abspath $(VENV)/vocabularies) $(PY) examples/colour_study/main.py
 
 .PHONY: bench
 bench: $(DONE)/core ## logitmeter beside NumPy, in turns; writes benches/results/
