@@ -36,6 +36,11 @@ $(DONE)/group-%: $(DONE)/venv pyproject.toml
 	$(PY) -m pip install --quiet --group $*
 	@touch $@
 
+# What tiktoken would download: for the tests and the colour study.
+$(DONE)/vocabularies: $(DONE)/venv tools/fetch_vocabularies.py
+	$(PY) tools/fetch_vocabularies.py $(VENV)/vocabularies
+	@touch $@
+
 # The package itself, editable: Python files count as they stand, Rust is built again if it changed.
 $(DONE)/core: $(DONE)/group-build $(RUST_SOURCES)
 	$(VENV)/bin/maturin develop --release $(LOCKED)
@@ -50,6 +55,10 @@ build: $(DONE)/core ## build the package into .venv
 demo: $(DONE)/core $(DONE)/group-demo ## the guided tour: real numbers in a minute
 	$(PY) examples/demo/main.py
 
+.PHONY: colours
+colours: $(DONE)/core $(DONE)/group-study $(DONE)/vocabularies ## the colour study: measured beside expected; writes its figure
+	TIKTOKEN_CACHE_DIR=$(abspath $(VENV)/vocabularies) $(PY) examples/colour_study/main.py
+
 .PHONY: bench
 bench: $(DONE)/core ## logitmeter beside NumPy, in turns; writes benches/results/
 	$(PY) benches/run.py
@@ -62,7 +71,7 @@ test-rust: ## the core's tests, no Python needed
 	cargo test $(LOCKED)
 
 .PHONY: test-python
-test-python: $(DONE)/core $(DONE)/group-test ## the Python tests and the examples in docstrings
+test-python: $(DONE)/core $(DONE)/group-test $(DONE)/vocabularies ## the Python tests and the examples in docstrings
 	$(PY) -m pytest
 
 # The cheap ones first: a build is not waited for to hear of a blank.

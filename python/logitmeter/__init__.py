@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from logitmeter import exceptions
+    from logitmeter import exceptions, finetune
     from logitmeter.meter import Meter
     from logitmeter.metrics import (
         check,
@@ -32,6 +32,7 @@ __all__ = [
     "check",
     "evaluate",
     "exceptions",
+    "finetune",
     "log_softmax",
     "scan",
     "sequence_scores",
@@ -58,7 +59,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"exceptions", *_HOMES}:
+    if name in {"exceptions", "finetune", *_HOMES}:
         return import_module(f"{__name__}.{name}")
     for home, names in _HOMES.items():
         if name in names:

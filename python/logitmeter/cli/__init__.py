@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from logitmeter.cli import check, evaluate, versions
+from logitmeter.cli import check, evaluate, finetune, versions
 from logitmeter.cli._outcome import emit, error, exit_status
 
 if TYPE_CHECKING:
@@ -97,6 +97,6 @@ def parser() -> Parser:
         help="print the version and leave",
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in (evaluate, check, versions):
+    for command in (evaluate, check, finetune, versions):
         command.add_to(commands)
     return top

@@ -141,9 +141,13 @@ def _pair(item: str) -> tuple[str, str | None]:
 
 
 def command(
-    commands: Any, name: str, summary: str, epilog: str, run: Callable[[dict[str, Any]], int]
+    commands: Any,
+    name: str,
+    summary: str,
+    epilog: str,
+    run: Callable[[dict[str, Any]], int] | None = None,
 ) -> argparse.ArgumentParser:
-    """Add a command with its help; `run` gets the parsed arguments."""
+    """Add a command with its help; `run` gets the parsed arguments (none: it has subcommands)."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=summary,
@@ -152,7 +156,8 @@ def command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(run=run)
+    if run is not None:
+        parser.set_defaults(run=run)
     return parser
 
 

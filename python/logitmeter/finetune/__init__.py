@@ -1,18 +1,49 @@
 """Fine-tuning metrics: which tokens of a conversation a trainer counts, and what that does.
 
-Everything is loaded at first use.
+Everything is loaded at first use; tiktoken only where text becomes tokens.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from logitmeter.finetune._hypotheses import Hypothesis
+    from logitmeter.finetune._infer import infer
+    from logitmeter.finetune.chat import chat_tokens, visible_counts
+    from logitmeter.finetune.encodings import chat_encoding
+    from logitmeter.finetune.fractions import recover_fractions
+    from logitmeter.finetune.inference import Inference
+    from logitmeter.finetune.listing import TokenListing, token_listing
     from logitmeter.finetune.logprobs import evaluate_logprobs
+    from logitmeter.finetune.results import read_results
+    from logitmeter.finetune.templates import Template
 
-__all__ = ["evaluate_logprobs"]
+__all__ = [
+    "Hypothesis",
+    "Inference",
+    "Template",
+    "TokenListing",
+    "chat_encoding",
+    "chat_tokens",
+    "evaluate_logprobs",
+    "infer",
+    "read_results",
+    "recover_fractions",
+    "token_listing",
+    "visible_counts",
+]
 
 _HOMES = {
+    "_hypotheses": ("Hypothesis",),
+    "_infer": ("infer",),
+    "chat": ("chat_tokens", "visible_counts"),
+    "encodings": ("chat_encoding",),
+    "fractions": ("recover_fractions",),
+    "inference": ("Inference",),
+    "listing": ("TokenListing", "token_listing"),
     "logprobs": ("evaluate_logprobs",),
+    "results": ("read_results",),
+    "templates": ("Template",),
 }
 
 

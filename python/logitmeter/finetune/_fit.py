@@ -1,0 +1,125 @@
+"""Which figures batches of one size can report, and how likely each is.
+
+For batches whose tokens are pooled, with P(D) the chance that a batch holds D tokens::
+
+    q(a) = sum over D of P(D) * #{j: j/D rounds to a} / (D + 1) / P(0 < j < D)
+
+that is, all numbers of correct tokens are taken as alike. Accuracies of 0 and 1 are fractions of
+everything and say nothing, so that q is the likelihood among the other figures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from logitmeter.finetune._sums import batch_means, batch_sums
+from logitmeter.finetune.fractions import consistent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from logitmeter.finetune._steps import Plan, Steps
+
+__all__ = ["Fit", "Pooling", "fits_of", "share_by_chance"]
+
+Array = np.ndarray[Any, Any]
+Pooling = Literal["tokens", "examples"]
+
+MOST_ALIKE = 20.0
+"""Where so many fractions round to the same figure, every figure is explained: not worth a try."""
+
+_CELLS = 4 * 10**6
+_JITTER = (-17.0, -11.0, -7.0, -3.0, 3.0, 7.0, 11.0, 17.0)
+_SAMPLE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What batches of one size make of each distinct accuracy.
+
+    Attributes
+    ----------
+    likelihood
+        q, for each accuracy.
+    sums, probabilities
+        The tokens that a batch can hold, with P(D); empty for means.
+    explains
+        Booleans ``[accuracies, sums]``: which D gives which accuracy.
+    """
+
+    likelihood: Array
+    sums: Array
+    probabilities: Array
+    explains: Array
+
+
+def fits_of(steps: Steps, lengths: Array, plan: Plan, pooling: Pooling) -> tuple[Fit, Fit] | None:
+    """Fit full batches and the short one that ends an epoch; None if they can give any figure."""
+    full = _fit(steps.values, steps.half_widths, lengths, plan.batch_size, pooling)
+    if full is None or plan.last_batch != "short":
+        return None if full is None else (full, full)
+    short = _fit(steps.values, steps.half_widths, lengths, plan.left_over, pooling)
+    return None if short is None else (full, short)
+
+
+def share_by_chance(steps: Steps, lengths: Array, plan: Plan, pooling: Pooling) -> float:
+    """Estimate the share of arbitrary figures that would be explained, close to the real ones."""
+    kinds = np.flatnonzero(steps.informative)[:: max(1, int(steps.informative.sum()) // _SAMPLE)]
+    values, half_widths = steps.values[kinds], steps.half_widths[kinds]
+    near = (values + np.outer(_JITTER, 2 * half_widths)).ravel()
+    inside = (near > 0) & (near < 1)
+    if not inside.any():
+        return 0.0
+    cells = np.tile(half_widths, len(_JITTER))
+    fit = _fit(near[inside], cells[inside], lengths, plan.batch_size, pooling)
+    return 1.0 if fit is None else float((fit.likelihood > 0).mean())
+
+
+def _fit(
+    values: Array, half_widths: Array, lengths: Array, size: int, pooling: Pooling
+) -> Fit | None:
+    if pooling == "examples" and size > 1:
+        return _fit_means(values, half_widths, lengths, size)
+    if _alike(half_widths, lengths, size) > MOST_ALIKE:
+        return None
+    sums, probabilities = batch_sums(lengths, size)
+    weights = probabilities / (sums + 1)
+    likelihood = np.empty(values.size)
+    explains = np.empty((values.size, sums.size), dtype=bool)
+    for rows in _blocks(values.size, sums.size):
+        numerators = consistent(values[rows], half_widths[rows], sums)
+        numerators[:, sums == 0] = 0  # a batch without a token reports no accuracy
+        likelihood[rows] = numerators @ weights
+        explains[rows] = numerators > 0
+    between = float(weights @ np.maximum(sums - 1, 0))
+    return Fit(likelihood / (between or 1.0), sums, probabilities, explains)
+
+
+def _fit_means(values: Array, half_widths: Array, lengths: Array, size: int) -> Fit | None:
+    listed = batch_means(lengths[lengths > 0], size)
+    if listed is None:
+        return None
+    means, weights = listed
+    below = np.concatenate([[0.0], weights.cumsum()])
+    reach = half_widths * (1 + 1e-6) + 1e-9  # the means are rounded to ten decimals
+    low = np.searchsorted(means, values - reach)
+    high = np.searchsorted(means, values + reach, side="right")
+    between = 1.0 - float(weights[0] + weights[-1])
+    likelihood = np.where(high > low, below[high] - below[low], 0.0) / (between or 1.0)
+    nothing = np.empty(0, dtype=np.int64)
+    return Fit(likelihood, nothing, np.empty(0), np.empty((values.size, 0), dtype=bool))
+
+
+def _alike(half_widths: Array, lengths: Array, size: int) -> float:
+    """Estimate how many fractions of all sums round to one figure."""
+    spread = size * (int(lengths.max()) - int(lengths.min())) + 1
+    return float(spread * size * lengths.mean() * 2 * np.median(half_widths))
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    step = max(1, _CELLS // max(1, columns))
+    for start in range(0, rows, step):
+        yield slice(start, start + step)

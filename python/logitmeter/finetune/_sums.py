@@ -1,0 +1,193 @@
+"""How many tokens a batch can hold, and which batches can make up an epoch.
+
+A batch of b examples whose tokens are pooled reports j/D, where D is a sum of b of the lengths;
+over an epoch, which uses each example once, all D add up to the total of the lengths.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["batch_means", "batch_sums", "fewest_left_out", "log_chance_of_total"]
+
+Array = np.ndarray[Any, Any]
+
+MOST_LEFT_OUT = 12
+"""The search for steps to leave out ends here: such a hypothesis has lost anyway."""
+
+MOST_MEANS = 300_000
+"""More means than these are not worth listing: printed figures cannot tell them apart."""
+
+_MEAN_DIGITS = 10
+_LEAST_CHANCE = 1e-13
+"""What Fourier transforms leave of a chance that is none."""
+
+
+def batch_sums(lengths: Array, size: int) -> tuple[Array, Array]:
+    """List the sums of `size` of the lengths, each used once, with their probabilities.
+
+    With c copies of a length drawn from m, a polynomial in x (examples) and y (tokens) counts the
+    ways, and the coefficients of x^size are wanted::
+
+        prod over lengths of sum_c C(m, c) x^c y^(c * length)
+
+    Examples
+    --------
+    >>> sums, probabilities = batch_sums(np.array([3, 3, 5]), 2)
+    >>> sums.tolist(), probabilities.round(3).tolist()
+    ([6, 8], [0.333, 0.667])
+    """
+    distinct, copies = np.unique(lengths, return_counts=True)
+    shortest = int(distinct[0])
+    above = tuple((distinct - shortest).tolist())
+    offsets, probabilities = _sums_above(above, tuple(copies.tolist()), size)
+    return offsets + size * shortest, probabilities
+
+
+@lru_cache(maxsize=512)  # a hidden token more on every example moves all sums alike
+def _sums_above(above: tuple[int, ...], copies: tuple[int, ...], size: int) -> tuple[Array, Array]:
+    width = size * above[-1] + 1
+    ways = np.zeros((size + 1, width))
+    ways[0, 0] = 1.0
+    scale = size / sum(copies)  # keeps the powers of x from overflowing; it cancels below
+    for length, copy in zip(above, copies, strict=True):
+        more, weight = ways.copy(), 1.0
+        for drawn in range(1, min(copy, size) + 1):
+            weight *= scale * (copy - drawn + 1) / drawn
+            more[drawn:, drawn * length :] += weight * ways[:-drawn, : width - drawn * length]
+        ways = more
+    found = np.flatnonzero(ways[size])
+    return found, ways[size][found] / ways[size].sum()
+
+
+def batch_means(lengths: Array, size: int) -> tuple[Array, Array] | None:
+    """List the means of `size` accuracies j/length, with their probabilities if all j are alike.
+
+    Returns
+    -------
+    tuple of array, or None
+        None where there are too many to tell apart.
+
+    Examples
+    --------
+    >>> means, probabilities = batch_means(np.array([1, 2]), 1)
+    >>> means.tolist(), probabilities.round(3).tolist()
+    ([0.0, 0.5, 1.0], [0.417, 0.167, 0.417])
+    """
+    distinct, copies = np.unique(lengths, return_counts=True)
+    if distinct.sum() > MOST_MEANS:
+        return None
+    single = np.concatenate([np.arange(length + 1) / length for length in distinct])
+    chance = np.concatenate(
+        [
+            np.full(length + 1, copy / ((length + 1) * copies.sum()))
+            for length, copy in zip(distinct, copies, strict=True)
+        ]
+    )
+    totals, weights = _collected(single, chance)
+    single, chance = totals, weights
+    for _ in range(size - 1):
+        if totals.size * single.size > MOST_MEANS:
+            return None
+        totals, weights = _collected(
+            np.add.outer(totals, single).ravel(), np.multiply.outer(weights, chance).ravel()
+        )
+    return totals / size, weights
+
+
+def _collected(values: Array, weights: Array) -> tuple[Array, Array]:
+    """Add up the weights of values that differ only by the arithmetic."""
+    distinct, place = np.unique(values.round(_MEAN_DIGITS), return_inverse=True)
+    return distinct, np.bincount(place.ravel(), weights)
+
+
+def fewest_left_out(
+    steps: Sequence[Sequence[int]], low: int, high: int, *, free: int, reach: int
+) -> int:
+    """Count the steps to leave out so that the rest can add up to what an epoch holds.
+
+    Parameters
+    ----------
+    steps
+        For each step the sums that explain it, each counted from the least that a batch can hold.
+    low, high
+        The total, counted likewise, lies between these.
+    free
+        What the steps that are not listed can add to it, at the most.
+    reach
+        What a listed step can add when it is left out, and so holds any sum.
+
+    Returns
+    -------
+    int
+        At most `MOST_LEFT_OUT`.
+
+    Examples
+    --------
+    >>> fewest_left_out([[0, 3], [1]], 4, 4, free=0, reach=9)
+    0
+    >>> fewest_left_out([[0, 3], [1]], 8, 8, free=0, reach=9)
+    1
+    """
+    within = (1 << (high + 1)) - 1
+    reached = [0] * (len(steps) + 1)
+    for left_out in range(min(len(steps), MOST_LEFT_OUT) + 1):
+        reached = _reached(steps, reached, within, first=left_out == 0)
+        lowest = max(0, low - free - left_out * reach)
+        if reached[-1] >> lowest:
+            return left_out
+    return min(len(steps), MOST_LEFT_OUT)
+
+
+def _reached(
+    steps: Sequence[Sequence[int]], fewer: Sequence[int], within: int, *, first: bool
+) -> list[int]:
+    """Give the totals after each step, as bits, with one step more left out than in `fewer`."""
+    reached = [1 if first else 0]
+    for place, sums in enumerate(steps):
+        bits = 0 if first else fewer[place]
+        for held in sums:
+            bits |= reached[place] << held
+        reached.append(bits & within)
+    return reached
+
+
+def log_chance_of_total(parts: Sequence[Array], total: int) -> float:
+    """Give the logarithm of the chance that independent numbers add up to a total.
+
+    Parameters
+    ----------
+    parts
+        For each number the chances of 0, 1, 2, ...
+    total
+        Their sum.
+
+    Examples
+    --------
+    >>> die = np.array([0, 1, 1, 1, 1, 1, 1]) / 6
+    >>> round(float(np.exp(log_chance_of_total([die, die], 7))), 6)
+    0.166667
+    """
+    chances = _added(list(parts))
+    chance = float(chances[total]) if 0 <= total < chances.size else 0.0
+    return float(np.log(max(chance, _LEAST_CHANCE)))
+
+
+def _added(parts: list[Array]) -> Array:
+    """Give the chances of the sum, by convolving halves."""
+    if not parts:
+        return np.ones(1)
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    left, right = _added(parts[:half]), _added(parts[half:])
+    size = left.size + right.size - 1
+    fast = 1 << (size - 1).bit_length()
+    product = np.fft.rfft(left, fast) * np.fft.rfft(right, fast)
+    return np.fft.irfft(product, fast)[:size]

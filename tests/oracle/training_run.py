@@ -1,0 +1,65 @@
+"""A service that trains and reports, in the plainest way: every token is drawn, then counted.
+
+Each example has its visible tokens and `hidden` more a reply; visible ones get easier to predict
+as the run goes on, hidden ones are nearly certain from the first steps on.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+Example = tuple[int, int]
+"""Visible tokens and replies."""
+
+
+@dataclass
+class TrainingRun:
+    """What a run was made of; `rows` gives what its service reports."""
+
+    examples: list[Example]
+    hidden: int
+    batch_size: int = 1
+    n_epochs: int = 3
+    seed: int = 0
+    drop_last: bool = False
+    pooling: str = "tokens"
+    decimals: int | None = 5
+    first: float = 0.6
+    last: float = 0.95
+    certain: float = 0.995
+    generator: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.generator = random.Random(self.seed)
+
+    def rows(self) -> list[dict[str, Any]]:
+        batches = [batch for _ in range(self.n_epochs) for batch in self.epoch()]
+        return [
+            {"step": step, "train_accuracy": self.reported(batch, step / len(batches))}
+            for step, batch in enumerate(batches, start=1)
+        ]
+
+    def epoch(self) -> list[list[Example]]:
+        shuffled = self.generator.sample(self.examples, len(self.examples))
+        size = self.batch_size
+        batches = [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
+        return batches[:-1] if self.drop_last and len(batches[-1]) < size else batches
+
+    def reported(self, batch: list[Example], progress: float) -> float:
+        likely = self.first + (self.last - self.first) * progress
+        right = [self.correct(example, likely) for example in batch]
+        total = [visible + self.hidden * replies for visible, replies in batch]
+        if self.pooling == "tokens":
+            exact = sum(right) / sum(total)
+        else:
+            exact = sum(r / t for r, t in zip(right, total, strict=True)) / len(batch)
+        return exact if self.decimals is None else round(exact, self.decimals)
+
+    def correct(self, example: Example, likely: float) -> int:
+        visible, replies = example
+        drawn = sum(self.generator.random() < likely for _ in range(visible))
+        return drawn + sum(
+            self.generator.random() < self.certain for _ in range(self.hidden * replies)
+        )
