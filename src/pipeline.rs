@@ -127,8 +127,12 @@ impl Carry {
         let vocab = self.vocab.clone().unwrap_or_else(|| Arc::new(Vocab::unknown()));
         let selected = self.selector.finish(&vocab);
         self.row = None;
-        let scores =
-            selected.picks.iter().map(|pick| score_of(pick.row, &selected.held, &[], None)).collect();
+        // Nothing is left to score but what is held.
+        let held = |row| match row {
+            RowAt::Held(at) => selected.held.get(at as usize).copied(),
+            _ => None,
+        };
+        let scores = selected.picks.iter().map(|pick| held(pick.row).unwrap_or(MISSING.into())).collect();
         let mut scored =
             Scored { counts: self.selector.take_counts(), decided: u64::MAX, ..Scored::default() };
         self.watch.add_run_ends(self.selector.take_last_labels());
@@ -237,23 +241,23 @@ impl<'a> Pipeline<'a> {
                 _ => None,
             })
             .collect();
-        let fresh: Vec<Score> = match rows {
+        let fresh = match rows {
             Rows::Logits(logits) => {
                 self.read.bytes += (logits.rows() * logits.row_bytes()) as u64;
-                scorer.score(logits, vocab, &jobs, control)?.into_iter().map(Score::from).collect()
+                scorer.score(logits, vocab, &jobs, control)?
             }
-            Rows::Scores(given) => jobs.iter().map(|job| given[job.row as usize]).collect(),
+            Rows::Scores(_) => Vec::new(),
         };
         let carried = self.carry.row.as_ref().map(|row| (row, &*scorer));
-        let mut used = 0;
-        let mut take = |row, label| {
-            let here = &fresh[used..];
-            used += usize::from(matches!(row, RowAt::Here(_)));
+        let mut fresh = fresh.into_iter();
+        let mut take = |row, label| match (row, rows) {
+            (RowAt::Here(_), Rows::Logits(_)) => fresh.next().map(Score::from),
+            (RowAt::Here(at), Rows::Scores(given)) => given.get(at as usize).copied(),
             // Scored only if it is asked for: one position a piece.
-            let carried = carried.filter(|_| row == RowAt::Carried);
-            let carried = carried.map(|(row, scorer)| row.score(scorer, vocab, label));
-            score_of(row, &selected.held, here, carried)
+            (RowAt::Carried, _) => carried.map(|(row, scorer)| row.score(scorer, vocab, label)),
+            (RowAt::Held(at), _) => selected.held.get(at as usize).copied(),
         };
+        let mut take = |row, label| take(row, label).unwrap_or(MISSING.into());
         let scores: Vec<Score> = selected.picks.iter().map(|p| take(p.row, p.label)).collect();
         for advance in &selected.advance {
             let score = take(advance.row, advance.label);
@@ -319,16 +323,6 @@ impl CarriedRow {
     }
 }
 
-/// The score of one pick: `fresh` begins with it if it was scored with this piece.
-fn score_of(row: RowAt, held: &[Score], fresh: &[Score], carried: Option<Score>) -> Score {
-    let found = match row {
-        RowAt::Here(_) => fresh.first().copied(),
-        RowAt::Held(at) => held.get(at as usize).copied(),
-        RowAt::Carried => carried,
-    };
-    found.unwrap_or(MISSING.into())
-}
-
 /// Hands on the tokens before the first error; a row without a distribution, or a score that cannot
 /// be right, is one.
 fn deliver(
@@ -339,6 +333,7 @@ fn deliver(
     settings: &Settings,
 ) {
     let limit = selector.failure().map(|failure| failure.place);
+    scored.tokens.reserve_exact(selected.picks.len());
     for (pick, score) in selected.picks.iter().zip(scores) {
         if limit.is_some_and(|limit| limit < (pick.position as i64, Check::NonFinite)) {
             break;

@@ -30,6 +30,9 @@ pub struct Score {
     pub standing: Standing,
 }
 
+// There is one a counted token, in several lists.
+const _: () = assert!(size_of::<Score>() == 48);
+
 /// The high end of a rank of which nothing is known.
 pub const NOWHERE: u32 = u32::MAX;
 
@@ -40,20 +43,15 @@ pub enum Standing {
     Known,
     /// Nothing is known of the token.
     Unknown,
-    /// It was given, and cannot be right: an error where it counts.
-    Faulty(Fault),
-}
-
-/// A given number that cannot be right.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fault {
-    what: Given,
-    got: f64,
+    /// It was given, and this number of it cannot be right: an error where it counts. It is `nll`
+    /// then, and the bound that it breaks is `nll_high`.
+    Faulty(Given),
 }
 
 /// The numbers that can be given of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Given {
+#[expect(missing_docs, reason = "the names are those of the columns, which `Stated` documents")]
+pub enum Given {
     Nll,
     NllHigh,
     Rank,
@@ -91,19 +89,18 @@ impl From<RowScore> for Score {
 
 impl From<Stated> for Score {
     fn from(stated: Stated) -> Self {
-        // Beyond any vocabulary is nowhere. A negative number is found below, and stays out of this.
+        // Beyond any vocabulary is nowhere. What is negative is found here, and is no score.
         let whole = |x: i64| u32::try_from(x.max(0)).unwrap_or(NOWHERE);
-        let nll = stated.nll.unwrap_or(f64::NAN);
         let rank = whole(stated.rank.unwrap_or(0));
         let ties = whole(stated.ties.unwrap_or(0));
-        let standing = match (stated.nll, stated.fault()) {
-            (None, _) => Standing::Unknown,
-            (_, Some(fault)) => Standing::Faulty(fault),
-            _ => Standing::Known,
+        let (nll, nll_high, standing) = match (stated.nll, stated.fault()) {
+            (None, _) => (f64::NAN, f64::NAN, Standing::Unknown),
+            (_, Some((what, got, bound))) => (got, bound, Standing::Faulty(what)),
+            (Some(nll), None) => (nll, stated.nll_high.unwrap_or(nll), Standing::Known),
         };
         Self {
             nll,
-            nll_high: stated.nll_high.unwrap_or(nll),
+            nll_high,
             lse: stated.lse.unwrap_or(f64::NAN),
             rank,
             rank_high: stated.rank_high.map_or(stated.rank.map_or(NOWHERE, whole), whole),
@@ -117,29 +114,26 @@ impl From<Stated> for Score {
 }
 
 impl Stated {
-    /// The first number that cannot be right.
-    fn fault(&self) -> Option<Fault> {
-        let fault = |what, got| Some(Fault { what, got });
+    /// The first number that cannot be right, what it is and the bound that it breaks.
+    fn fault(&self) -> Option<(Given, f64, f64)> {
         let (nll, rank) = (self.nll.unwrap_or(0.0), self.rank.unwrap_or(0));
-        if nll.is_nan() || nll < 0.0 {
-            return fault(Given::Nll, nll);
-        }
-        if let Some(high) = self.nll_high.filter(|high| high.is_nan() || *high < nll) {
-            return fault(Given::NllHigh, high);
-        }
-        if rank < 0 {
-            return fault(Given::Rank, rank as f64);
-        }
-        if let Some(high) = self.rank_high.filter(|high| *high < rank) {
-            return fault(Given::RankHigh, high as f64);
-        }
-        if let Some(ties) = self.ties.filter(|ties| *ties < 0) {
-            return fault(Given::Ties, ties as f64);
-        }
         // A rank that is not known bounds nothing.
         let most = self.rank.unwrap_or(i64::MAX);
-        let greater = self.greater.filter(|greater| !(0..=most).contains(greater));
-        greater.and_then(|greater| fault(Given::Greater, greater as f64))
+        let count = |what, got: Option<i64>, least: i64| {
+            got.filter(|got| *got < least).map(|got| (what, got as f64, least as f64))
+        };
+        let real = |what, got: Option<f64>, least: f64| {
+            got.filter(|got| got.is_nan() || *got < least).map(|got| (what, got, least))
+        };
+        real(Given::Nll, self.nll, 0.0)
+            .or_else(|| real(Given::NllHigh, self.nll_high, nll))
+            .or_else(|| count(Given::Rank, self.rank, 0))
+            .or_else(|| count(Given::RankHigh, self.rank_high, rank))
+            .or_else(|| count(Given::Ties, self.ties, 0))
+            .or_else(|| {
+                let greater = self.greater.filter(|greater| !(0..=most).contains(greater));
+                greater.map(|greater| (Given::Greater, greater as f64, most as f64))
+            })
     }
 }
 
@@ -165,15 +159,16 @@ impl Score {
     /// What cannot be right: the number's name, what it is and what it should be.
     #[must_use]
     pub fn fault(&self) -> Option<(&'static str, String, String)> {
-        let Standing::Faulty(Fault { what, got }) = self.standing else { return None };
+        let Standing::Faulty(what) = self.standing else { return None };
+        let bound = self.nll_high;
         let expected = match what {
             Given::Nll => "a number >= 0, or null where it is not known".to_owned(),
-            Given::NllHigh => format!("at least nll, {}", self.nll),
+            Given::NllHigh => format!("at least nll, {bound}"),
             Given::Rank | Given::Ties => "at least 0, or null where it is not known".to_owned(),
-            Given::RankHigh => format!("at least rank, {}", self.rank),
-            Given::Greater => format!("0 to rank, {}", self.rank),
+            Given::RankHigh => format!("at least rank, {bound}"),
+            Given::Greater => "at least 0, and at most rank".to_owned(),
         };
-        Some((what.name(), got.to_string(), expected))
+        Some((what.name(), self.nll.to_string(), expected))
     }
 }
 

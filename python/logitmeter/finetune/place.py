@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from logitmeter._numbers import clip, printable
@@ -41,7 +41,7 @@ class Place:
 
     def __getitem__(self, key: str | int) -> Place:
         step = f"[{key}]" if isinstance(key, int) else f".{key}"
-        return replace(self, field=(self.field + step).lstrip("."))
+        return Place(self.path, self.example, (self.field + step).lstrip("."))
 
     def __str__(self) -> str:
         return f"{self.example}: {self.field}" if self.field else self.example
