@@ -131,6 +131,10 @@ test-avx512-emulated: ## the kernel's tests with AVX-512, emulated (as root: ins
 test-torch: wheel ## the tests that need torch, with Debian's (as root: installs it)
 	tools/test_torch.sh dist/*.whl
 
+.PHONY: test-browser
+test-browser: $(DONE)/core $(DONE)/group-browser ## the page of finetune explain in a browser (as root: installs Chromium)
+	tools/test_browser.sh $(PY)
+
 .PHONY: clean
 clean: ## remove all that was built
 	rm -rf $(VENV) target dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

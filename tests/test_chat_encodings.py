@@ -146,8 +146,13 @@ def test_an_encoding_of_one_s_own_needs_a_template(byte_encoding: tiktoken.Encod
     [
         ({"prompts": {"user": "{contents}"}}, "{contents} in '{contents}': a field is one of auth"),
         ({"prompts": {"user": "{content"}}, "'{content': "),
+        ({"prompts": {"user": "{content!r}"}}, "'{content!r}': the field content stands as it is"),
+        ({"prompts": {"bot": ""}}, "prompts is of system, developer, user, tool, function, got 'b"),
+        ({"prompts": ["x"]}, "prompts maps str to str, got ['x']"),
+        ({"special_tokens": {"<|x|>": "1"}}, "special_tokens maps str to int, got {'<|x|>': '1'}"),
         ({"prompts": {"user": "<|stop|>"}}, "<|stop|> in '<|stop|>' is not in special_tokens"),
         ({"reply": [["shown", "x"]]}, "a role is prompt, visible or hidden, got 'shown'"),
+        ({"reply": [["prompt", 1]]}, "reply is a list of pairs (role, text), got [['prompt', 1]]"),
         ({"reply": ["x"]}, "reply is a list of pairs (role, text), got ['x']"),
         ({"special_tokens": {**SPECIAL, "<|x|>": 65}}, "<|x|> has id 65, but in bytes 65 is an "),
     ],

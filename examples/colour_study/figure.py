@@ -19,7 +19,8 @@ def draw(curves: Mapping[int, Curve], path: Path) -> None:
     panels = figure.subplots(2, len(curves), sharex=True, sharey="row", squeeze=False)
     for (num_colours, curve), (above, below) in zip(curves.items(), panels.T, strict=True):
         loss, accuracy = expected(num_colours)
-        above.set_title(f"{num_colours} colours")
+        above.set_title(f"{num_colours} colours: ln({num_colours})/3 = {loss:.3f}")
+        below.set_title(f"2/3 + 1/{3 * num_colours} = {accuracy:.3f}")
         _panel(above, curve.step, curve.loss, curve.visible_loss, loss)
         _panel(below, curve.step, curve.accuracy, curve.visible_accuracy, accuracy)
         below.set_xlabel("step")
@@ -41,9 +42,7 @@ def _panel(
     axes.plot(running_mean(step), running_mean(reported), color=_REPORTED, label=smooth)
     alone = "of the visible token alone"
     axes.plot(running_mean(step), running_mean(visible), color=_VISIBLE, label=alone)
-    dashed = {"color": _EXPECTED, "linestyle": "--", "linewidth": 1}
-    axes.axhline(plateau, **dashed, label="predicted plateau")
-    axes.text(step[-1], plateau, f"{plateau:.3f}", ha="right", va="bottom", fontsize="small")
+    axes.axhline(plateau, color=_EXPECTED, linestyle="--", linewidth=1, label="predicted plateau")
     axes.set_ylim(bottom=0)
 
 

@@ -28,12 +28,12 @@ __all__ = ["Fit", "Pooling", "fits_of", "share_by_chance"]
 Array = np.ndarray[Any, Any]
 Pooling = Literal["tokens", "examples"]
 
-MOST_ALIKE = 20.0
+MOST_ALIKE = 10.0
 """Where so many fractions round to the same figure, every figure is explained: not worth a try."""
 
 _CELLS = 4 * 10**6
 _JITTER = (-17.0, -11.0, -7.0, -3.0, 3.0, 7.0, 11.0, 17.0)
-_SAMPLE = 100
+_SAMPLE = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     from logitmeter.finetune._fit import Fit, Pooling
     from logitmeter.finetune._steps import Plan, Steps
 
-__all__ = ["Hypothesis", "examine"]
+__all__ = ["MOST_BY_CHANCE", "Hypothesis", "examine"]
 
 Array = np.ndarray[Any, Any]
+
+MOST_BY_CHANCE = 0.5
+"""Where more is explained by chance, accuracies tell too little of sums to weigh totals by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,8 @@ def examine(
         if epochs is not None:
             explained &= epochs.possible(explained, gain)
         share = share_by_chance(steps, lengths, plan, pooling)
-        evidence = _evidence(gain, explained, informative, epochs)
+        telling = epochs if share < MOST_BY_CHANCE else None
+        evidence = _evidence(gain, explained, informative, telling)
     return Hypothesis(
         hidden=hidden,
         batch_size=plan.batch_size,

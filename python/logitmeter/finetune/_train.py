@@ -14,7 +14,7 @@ from logitmeter.exceptions import SettingsError, ShapeError
 if TYPE_CHECKING:
     import tiktoken
 
-__all__ = ["Counts", "counted"]
+__all__ = ["Counts", "counted", "is_text", "reusable"]
 
 Array = np.ndarray[Any, Any]
 
@@ -51,19 +51,35 @@ def counted(
     train: Any, *, model: str | None, encoding: str | tiktoken.Encoding | None
 ) -> list[Counts]:
     """Count the conversations; twice, where neither model nor encoding says how."""
+    listed = reusable(train)
+    if is_text(listed):
+        return _of_text(listed, model, encoding)
+    if model is not None or encoding is not None:
+        raise SettingsError("model and encoding count the tokens of text; these are counts already")
+    return [_counts([_pair(item, number) for number, item in enumerate(listed)], None)]
+
+
+def reusable(train: Any) -> Any:
+    """Give training data that can be read more than once: a path, or a list that holds something.
+
+    Raises
+    ------
+    SettingsError, ShapeError
+        For what is no training data, and for an empty list.
+    """
     if isinstance(train, str | os.PathLike):
-        return _of_text(train, model, encoding)
+        return train
     if isinstance(train, Mapping | bytes) or not isinstance(train, Iterable):
         raise SettingsError(f"train: {_KINDS}, got a {type(train).__name__}")
     listed = list(train)
     if not listed:
         raise ShapeError("train: no conversations", expected="at least one", got="none")
-    if any(isinstance(item, Mapping) for item in listed):
-        return _of_text(listed, model, encoding)
-    if model is not None or encoding is not None:
-        raise SettingsError("model and encoding count the tokens of text; these are counts already")
-    pairs = [_pair(item, number) for number, item in enumerate(listed)]
-    return [_counts(pairs, None)]
+    return listed
+
+
+def is_text(train: Any) -> bool:
+    """Tell text, a path or conversations, from counts."""
+    return isinstance(train, str | os.PathLike) or any(isinstance(item, Mapping) for item in train)
 
 
 def _of_text(

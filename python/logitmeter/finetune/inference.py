@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from logitmeter import _export
 from logitmeter._numbers import count, pad, plural, width
+from logitmeter.finetune._hypotheses import MOST_BY_CHANCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,7 +36,6 @@ __all__ = ["Inference"]
 
 LEAST_LOG_ODDS = math.log(10**6)
 FINER = 1.5
-_HALF = 0.5
 _MOST_ROWS = 12
 _MOST_STEPS = 8
 
@@ -85,7 +85,8 @@ class Inference:
         return (
             other.hidden != self.best.hidden
             and other.tokens_per_step < FINER * self.best.tokens_per_step
-            and self._share_by_chance(other) < max(_HALF, 2 * self._share_by_chance(self.best))
+            and self._share_by_chance(other)
+            < max(MOST_BY_CHANCE, 2 * self._share_by_chance(self.best))
         )
 
     def _share_by_chance(self, of: Hypothesis) -> float:
@@ -125,7 +126,7 @@ class Inference:
         elif self.margin <= len(best.unexplained):
             missed = f"{plural(len(best.unexplained), 'step')} unexplained"
             yield f"h = {best.hidden} leaves {missed}, no less than it leads by"
-        if self._share_by_chance(best) >= _HALF:
+        if self._share_by_chance(best) >= MOST_BY_CHANCE:
             yield "most accuracies would be explained by chance"
         if best.hidden < 0:
             yield "fewer tokens than visible: the visible tokens are not what the service counts"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from logitmeter.exceptions import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["FIELDS", "Piece", "Pieces", "Role", "Template", "parsed"]
 
@@ -19,6 +17,8 @@ Pieces = tuple["Piece", ...]
 
 FIELDS = ("author", "role", "name", "content", "arguments", "tools")
 """What braces may name: `author` is the role and, where there is a name, a colon and the name."""
+
+PROMPTERS = ("system", "developer", "user", "tool", "function")
 
 _LIKE_A_SPECIAL_TOKEN = re.compile(r"<\|\w+\|>")
 
@@ -91,6 +91,10 @@ class Template:
     tools: str | None = None
 
     def __post_init__(self) -> None:
+        _check_mapping(self.name, "special_tokens", self.special_tokens, int)
+        _check_mapping(self.name, "prompts", self.prompts, str)
+        for speaker in set(self.prompts).difference(PROMPTERS):
+            raise _unfit(self.name, f"prompts is of {', '.join(PROMPTERS)}, got {speaker!r}")
         for part in ("reply", "call", "last_reply", "preamble"):
             if getattr(self, part) is not None:
                 object.__setattr__(self, part, _pieces(self.name, part, getattr(self, part)))
@@ -124,7 +128,21 @@ def parsed(text: str) -> list[tuple[str, str | None]]:
     >>> parsed(" to=functions.{name}!")
     [(' to=functions.', 'name'), ('!', None)]
     """
-    return [(literal, name) for literal, name, _, _ in Formatter().parse(text)]
+    found = []
+    for literal, name, layout, conversion in Formatter().parse(text):
+        if layout or conversion:
+            raise ValueError(f"the field {name} stands as it is, without a layout")
+        found.append((literal, name))
+    return found
+
+
+def _check_mapping(name: str, part: str, mapping: Any, kind: type) -> None:
+    """Refuse what does not map texts to texts, or to numbers."""
+    fits = isinstance(mapping, Mapping) and all(
+        isinstance(key, str) and type(value) is kind for key, value in mapping.items()
+    )
+    if not fits:
+        raise _unfit(name, f"{part} maps str to {kind.__name__}, got {mapping!r}")
 
 
 def _pieces(name: str, part: str, pieces: Any) -> Pieces:
@@ -133,6 +151,8 @@ def _pieces(name: str, part: str, pieces: Any) -> Pieces:
     except TypeError:
         raise _unfit(name, f"{part} is a list of pairs (role, text), got {pieces!r}") from None
     for piece in made:
+        if not isinstance(piece.text, str):
+            raise _unfit(name, f"{part} is a list of pairs (role, text), got {pieces!r}")
         if piece.role not in get_args(Role):
             raise _unfit(name, f"a role is prompt, visible or hidden, got {piece.role!r}")
     return made

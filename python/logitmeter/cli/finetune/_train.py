@@ -18,12 +18,17 @@ _ENCODING = "instead of a model: cl100k_base, o200k_base or o200k_harmony"
 _TEMPLATE = "cl100k_chat, o200k_chat, harmony, or a file of a template's attributes as JSON"
 
 
-def add_chat(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of `logitmeter.finetune.chat_tokens`."""
+def add_encoding(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the flags that say how text becomes tokens."""
     group = parser.add_argument_group("text to tokens")
     _flags.add_flag(group, "model", metavar="NAME", help=_MODEL)
     _flags.add_flag(group, "encoding", metavar="NAME", help=_ENCODING)
-    _flags.add_flag(group, "template", metavar="NAME|FILE.json", help=_TEMPLATE)
+    return group
+
+
+def add_chat(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of `logitmeter.finetune.chat_tokens`."""
+    _flags.add_flag(add_encoding(parser), "template", metavar="NAME|FILE.json", help=_TEMPLATE)
 
 
 def chat(arguments: Mapping[str, Any]) -> dict[str, Any]:
