@@ -87,7 +87,7 @@ impl<F: Copy> Constants<F> {
 
     /// `sum + exp(x - r)`; r is 0 unless it is `MOVED`.
     #[inline(always)]
-    unsafe fn add_exp<L: Lanes<F = F>, const MOVED: bool>(&self, sum: F, x: F) -> F {
+    pub(super) unsafe fn add_exp<L: Lanes<F = F>, const MOVED: bool>(&self, sum: F, x: F) -> F {
         // SAFETY: passed on.
         unsafe {
             let x = if MOVED { L::sub(x, self.far) } else { x };
