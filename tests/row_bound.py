@@ -5,8 +5,8 @@ The promise, wherever the true nll is 2^-126 or more::
     fast:   |error of nll| <= 1e-6 min(1, nll) + 2^-52 nll
     exact:  |error of nll| <= 1e-13 nll               (float64 always)
 
-Below it the nll is >= 0 and < 2^-125. lse is within 1e-6 (exact: 1e-13) and a rounding of the largest
-logit.
+Below it the nll is >= 0 and < 2^-125. lse is within 1e-6 (exact: 1e-13) and a rounding of the
+largest logit.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def test_hostile_rows_have_one_digest_on_every_tier(isa: str) -> None:
 
 
 def test_the_oracle_has_a_margin() -> None:
-    """The float64 oracle is within 1e-14 of 60 digits: the bounds above are 10 times that at least."""
+    """The float64 oracle is within 1e-14 of 60 digits: a tenth of the least bound."""
     count = 0
     for _, logits, labels in hostile.batches(SEED + 1, 2):
         if logits.shape[1] > 33:

@@ -25,8 +25,16 @@ DTYPES: dict[str, Any] = {
     "float64": np.float64,
 }
 
-# Around every border: vectors of 8 and 16, the 64 columns that the reference is guessed from, blocks of
-# 512, and 2,048, up to which rows may be taken together.
+# The greatest finite number of each.
+LARGEST = {
+    "float32": 2.0**128 - 2.0**104,
+    "float16": 65504.0,
+    "bfloat16": 2.0**128 - 2.0**120,
+    "float64": 2.0**1023 * (2 - 2.0**-52),
+}
+
+# Around every border: vectors of 8 and 16, the 64 columns that the reference is guessed from, blocks
+# of 512, and 2,048, up to which rows may be taken together.
 SMALL = sorted(
     {
         max(1, border + i)
@@ -36,11 +44,6 @@ SMALL = sorted(
     | {3, 24, 100, 527, 529, 1000, 1039, 3000, 4095, 4097}
 )
 LARGE = [8191, 16_385, 32_000, 50_257, 65_535, 65_537, 128_256, 151_936, 200_019, 262_144]
-
-
-def largest(dtype: str) -> float:
-    """Give the greatest finite number of an element type."""
-    return float(ml_dtypes.finfo(DTYPES[dtype]).max)
 
 
 def normal(rng: np.random.Generator, n: int, v: int, top: float) -> Reals:
@@ -181,7 +184,7 @@ def labels(rng: np.random.Generator, x: NDArray[np.float64]) -> NDArray[np.int64
 
 def stored(drawn: Reals, dtype: str) -> Any:
     """Round to the element type; what would round to infinity is its largest number."""
-    top = DTYPES[dtype](largest(dtype))
+    top = DTYPES[dtype](LARGEST[dtype])
     rounded = np.clip(drawn, -float(top), float(top)).astype(DTYPES[dtype])
     over = np.isinf(rounded.astype(np.float64))
     rounded[over] = np.where(drawn[over] > 0, top, -top)
@@ -203,6 +206,6 @@ def batches(seed: int, each: int) -> Iterator[tuple[str, Any, NDArray[np.int64]]
                 else [KINDS[i] for i in rng.permutation(len(KINDS))[:each]]
             )
             count = each if columns in SMALL else 1
-            drawn = [kind(rng, count, columns, largest(dtype)) for kind in kinds]
+            drawn = [kind(rng, count, columns, LARGEST[dtype]) for kind in kinds]
             logits = stored(np.concatenate(drawn), dtype)
             yield dtype, logits, labels(rng, logits.astype(np.float64))
