@@ -1,6 +1,6 @@
 """The thread's floating-point state, as another library may leave it: set by the C library.
 
-`fesetenv` takes an environment that we prepare: glibc keeps the control word of x86-64's SSE unit 28
+`fesetenv` takes an environment that we prepare: glibc keeps the control word of x86-64 (SSE) 28
 bytes into it, and that of aarch64 at its start.
 """
 

@@ -33,7 +33,7 @@ LARGEST = {
     "float64": 2.0**1023 * (2 - 2.0**-52),
 }
 
-# Around every border: vectors of 8 and 16, the 64 columns that the reference is guessed from, blocks
+# Around every border: vectors of 8 and 16, the 64 columns that the guess of r looks at, blocks
 # of 512, and 2,048, up to which rows may be taken together.
 SMALL = sorted(
     {
