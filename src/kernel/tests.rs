@@ -1,5 +1,6 @@
 //! The kernel against a plain f64 oracle, and every tier against the portable one, bit by bit.
 
+mod bounds;
 mod fast_exp;
 mod functions;
 mod tier;
