@@ -56,3 +56,12 @@ def test_rows_whose_answer_is_known(dtype: str, precision: row_bound.Precision) 
     assert row_bound.scored(sure, [0], precision)["nll"][0] == pytest.approx(4.248354255291589e-18)
     lost = np.array([[0, -1000]], hostile.DTYPES[dtype])
     assert row_bound.scored(lost, [1], precision)["nll"][0] == 1000.0
+
+
+@pytest.mark.xfail(strict=True, reason="lse is taken as r + (x[y] - r), rounded at the size of r")
+@pytest.mark.parametrize("far", [-1e9, -1e15, -3e38])
+@pytest.mark.parametrize("precision", row_bound.PRECISIONS)
+def test_lse_where_all_others_are_far_below(far: float, precision: row_bound.Precision) -> None:
+    """The sum is the label's own term, so lse is its logit."""
+    found = row_bound.scored(np.array([[0.3, far]], np.float32), [0], precision)
+    assert found["lse"][0] == pytest.approx(float(np.float32(0.3)), rel=1e-15)

@@ -5,14 +5,14 @@ use arrow_array::types::{
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, FixedSizeListArray, GenericListArray,
-    Int8Array, LargeStringArray, NullArray, OffsetSizeTrait, PrimitiveArray, RecordBatch, RecordBatchIterator,
-    StringArray, StringViewArray, StructArray,
+    Array, ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryArray, FixedSizeListArray,
+    GenericListArray, Int8Array, LargeStringArray, NullArray, OffsetSizeTrait, PrimitiveArray, RecordBatch,
+    RecordBatchIterator, StringArray, StringViewArray, StructArray,
 };
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{Field, Schema};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
-use logitmeter::arrow::{Choice, Columns, Layout, Reader};
+use logitmeter::arrow::{Columns, Layout, Reader};
 use logitmeter::element::Element;
 use logitmeter::error::{Error, Result as Checked};
 use logitmeter::kernel::Precision;
@@ -46,7 +46,8 @@ impl Input {
         let fields: Vec<Field> =
             columns.iter().map(|(name, array)| Field::new(name, array.data_type().clone(), true)).collect();
         let arrays = columns.into_iter().map(|(_, array)| array).collect();
-        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("columns of one length");
+        let batch =
+            RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("columns of one length");
         let layout = Layout {
             columns: Columns { by: by.into_iter().collect(), ..Columns::default() },
             element: *u.choose(&[None, None, Some(Element::Bf16), Some(Element::F16), Some(Element::F32)])?,
@@ -133,10 +134,16 @@ fn logits(u: &mut Unstructured, rows: usize, vocab: usize) -> Result<ArrayRef> {
         0..=3 => {
             let values = values(u, rows * vocab)?;
             let field = Arc::new(Field::new("item", values.data_type().clone(), true));
-            Ok(Arc::new(FixedSizeListArray::try_new(field, vocab as i32, values, nulls).unwrap_or_else(|_| {
-                // No column: Arrow itself asks for the length then.
-                FixedSizeListArray::new_null(Arc::new(Field::new("item", Float32Type::DATA_TYPE, true)), 1, rows)
-            })))
+            Ok(Arc::new(FixedSizeListArray::try_new(field, vocab as i32, values, nulls).unwrap_or_else(
+                |_| {
+                    // No column: Arrow itself asks for the length then.
+                    FixedSizeListArray::new_null(
+                        Arc::new(Field::new("item", Float32Type::DATA_TYPE, true)),
+                        1,
+                        rows,
+                    )
+                },
+            )))
         }
         4..=5 => list::<i32>(u, rows, vocab, ragged, nulls),
         6..=7 => list::<i64>(u, rows, vocab, ragged, nulls),
@@ -165,7 +172,8 @@ fn list<O: OffsetSizeTrait>(
         let length = if ragged || null { u.int_in_range(0..=vocab + 1)? } else { vocab };
         offsets.push(offsets[row] + length);
     }
-    let values = values(u, offsets[rows] + u.int_in_range(0..=2)?)?;
+    let behind = u.int_in_range(0..=2)?;
+    let values = values(u, offsets[rows] + behind)?;
     let offsets: Vec<O> = offsets.into_iter().map(O::usize_as).collect();
     let field = Arc::new(Field::new("item", values.data_type().clone(), true));
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
@@ -202,7 +210,11 @@ fn side(u: &mut Unstructured, name: &str, rows: usize, vocab: usize) -> Result<A
         "labels" => {
             let most = vocab.saturating_sub(1).min(100) as i64;
             let label = |u: &mut Unstructured| {
-                Ok(if u.ratio(1, 16)? { *u.choose(&[-100, -1, 0, 99, i64::MAX])? } else { u.int_in_range(0..=most)? })
+                Ok(if u.ratio(1, 16)? {
+                    *u.choose(&[-100, -1, 0, 99, i64::MAX])?
+                } else {
+                    u.int_in_range(0..=most)?
+                })
             };
             match u.int_in_range(0..=3)? {
                 0 => exact::<Int32Type>(u, rows, |u| label(u).map(|y| y as i32)),
@@ -255,7 +267,10 @@ fn anything(u: &mut Unstructured, rows: usize) -> Result<ArrayRef> {
         }
         _ => {
             let inner = exact::<Float32Type>(u, rows, |u| u.arbitrary())?;
-            Arc::new(StructArray::from(vec![(Arc::new(Field::new("x", Float32Type::DATA_TYPE, true)), inner)]))
+            Arc::new(StructArray::from(vec![(
+                Arc::new(Field::new("x", Float32Type::DATA_TYPE, true)),
+                inner,
+            )]))
         }
     })
 }
