@@ -101,6 +101,30 @@ fmt: $(DONE)/group-lint ## format Rust and Python
 	$(PY) -m ruff check --fix --exit-zero
 	$(PY) -m ruff format
 
+# ---- what takes minutes: proofs, fuzzing, memory safety --------------------------------------------
+
+.PHONY: prove
+prove: $(DONE)/core $(DONE)/group-test ## every f32 through exp, 100,000 hostile rows, coverage of intervals (20 minutes)
+	cargo test $(LOCKED) --release --lib -- --ignored --nocapture --test-threads=1 prove_
+	$(PY) -m pytest -m prove -s tests/prove
+
+FUZZ_SECONDS ?= 600
+.PHONY: fuzz
+fuzz: ## the fuzz targets under AddressSanitizer, FUZZ_SECONDS each (needs a C++ compiler)
+	tools/fuzz.sh $(FUZZ_SECONDS)
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## the same for 15 seconds each
+	tools/fuzz.sh 15
+
+.PHONY: asan
+asan: ## the Rust tests under AddressSanitizer
+	tools/asan.sh rust
+
+.PHONY: asan-python
+asan-python: $(DONE)/core $(DONE)/group-test ## the Python tests of bad and awkward input under AddressSanitizer (needs gcc)
+	tools/asan.sh python tests/test_garbage.py tests/test_awkward_input.py tests/test_bad_logits.py tests/test_edge_cases.py
+
 # ---- the wheel -----------------------------------------------------------------------------------
 
 .PHONY: wheel

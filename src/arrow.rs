@@ -11,6 +11,7 @@ mod tests;
 
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::fpstate::Guard;
 use crate::key::{GroupKey, GroupTable, Key};
 use crate::score::Score;
 use crate::selection::Piece;
@@ -247,6 +248,7 @@ impl Reader {
     }
 
     fn decode(&self, batch: &RecordBatch, groups: &mut GroupTable) -> Result<Input> {
+        let _state = Guard::new();
         let (places, layout) = (&self.places, &self.layout);
         let column =
             |at: Option<usize>| at.map(|at| (self.schema.field(at).name().as_str(), batch.column(at)));

@@ -2,6 +2,7 @@
 
 use crate::arrow::Reader;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::fpstate::Guard;
 use crate::parallel::Control;
 use crate::pipeline::{Carry, Pipeline, Read, Scored};
 use crate::scoring::Scorer;
@@ -86,11 +87,11 @@ impl Meter {
             let Some(scored) = line.next(&mut *observer)? else { break };
             self.absorb(scored, by)?;
             if observer.wants_progress() {
-                observer.progress(read, self.tally.running_loss(&self.open));
+                observer.progress(read, self.running_loss());
             }
         }
         // The last word, however soon after the one before.
-        observer.progress(read, self.tally.running_loss(&self.open));
+        observer.progress(read, self.running_loss());
         if last { self.close() } else { Ok(()) }
     }
 
@@ -139,7 +140,13 @@ impl Meter {
         self.absorb(scored, &by)
     }
 
+    fn running_loss(&self) -> f64 {
+        let _state = Guard::new();
+        self.tally.running_loss(&self.open)
+    }
+
     fn absorb(&mut self, scored: Scored, by: &[String]) -> Result<()> {
+        let _state = Guard::new();
         self.tally.see(&scored.seen, by)?;
         self.tally.add_counts(&scored.counts);
         let mut ends = scored.ends.iter().peekable();
@@ -162,6 +169,7 @@ impl Meter {
     /// The summary of all that is decided.
     #[must_use]
     pub fn summary(&self) -> Summary {
+        let _state = Guard::new();
         let open = self.is_open().then_some((&self.open, &self.carry.groups, self.known));
         self.tally.summary(open)
     }
@@ -169,6 +177,7 @@ impl Meter {
     /// What there is to warn of.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
+        let _state = Guard::new();
         let mut warnings = self.carry.watch.warnings(self.settings());
         if self.tally.counts_nothing() && !self.is_open() {
             let message = "nothing counted: no token is visible or hidden, so every figure is nan";

@@ -7,6 +7,7 @@
 use crate::arrow::{Input, LogitColumn, Reader, Rows};
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::fpstate::Guard;
 use crate::kernel::{Flags, Kernel, RowJob, RowScore};
 use crate::key::GroupTable;
 use crate::parallel::Control;
@@ -125,6 +126,7 @@ impl Carry {
     /// The first error, which nothing can precede any more.
     pub fn finish(&mut self, settings: &Settings) -> Result<Scored> {
         let vocab = self.vocab.clone().unwrap_or_else(|| Arc::new(Vocab::unknown()));
+        let _state = Guard::new();
         let selected = self.selector.finish(&vocab);
         self.row = None;
         // Nothing is left to score but what is held.
@@ -162,6 +164,8 @@ impl<'a> Pipeline<'a> {
     pub fn next(&mut self, control: &mut dyn Control) -> Result<Option<Scored>> {
         control.tick()?;
         let Some(input) = self.reader.next(&mut self.carry.groups)? else { return Ok(None) };
+        // From here on: what the stream's own code computes is its own affair.
+        let _state = Guard::new();
         let start = self.carry.selector.position();
         self.carry.selector.set_row_period(self.reader.row_period());
         let vocab = self.vocab(input.rows.as_ref())?;

@@ -1,8 +1,10 @@
 //! The floating-point state: saved, set to the default, restored.
 //!
 //! Another library may have switched on flush-to-zero, another rounding mode or traps
-//! (`torch.set_flush_denormal(True)` does the first, and new threads inherit it). Every scoring
-//! thread holds a [`Guard`] while it scores; it restores on unwinding too.
+//! (`torch.set_flush_denormal(True)` does the first, and new threads inherit it). Whatever computes
+//! with floats holds a [`Guard`] meanwhile: every scoring thread, and what selects, adds up and sums
+//! up. Code that is not ours (a stream's, an observer's) runs outside of it, in its caller's state.
+//! A guard restores on unwinding too.
 
 /// While it lives, the thread computes in IEEE's default state.
 pub(crate) struct Guard(Word);

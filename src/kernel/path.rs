@@ -91,8 +91,8 @@ pub(super) struct Exact<L>(PhantomData<L>);
 /// it counts (Sterbenz).
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Moved {
-    n0: f32,
-    far: f32,
+    pub(super) n0: f32,
+    pub(super) far: f32,
 }
 
 impl Moved {

@@ -1,5 +1,11 @@
 //! The kernel against a plain f64 oracle, and every tier against the portable one, bit by bit.
 
+mod bounds;
+mod fast_exp;
+mod functions;
+mod tier;
+mod widening;
+
 use super::*;
 use crate::element::{bf16_to_f32, f16_to_f32};
 use proptest::prelude::*;

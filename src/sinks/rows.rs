@@ -4,6 +4,7 @@ use super::internal;
 use crate::arrow::{Input, LogitColumn, Reader, Rows};
 use crate::element::Element;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::fpstate::Guard;
 use crate::kernel::{Entry, Flags, Kernel, Output, RowScore};
 use crate::key::GroupTable;
 use crate::parallel::Control;
@@ -181,6 +182,7 @@ impl RowReader {
         let (failures, step) = (Failures::new(self.raise, piece.start), piece.chunk());
         let items = logprobs.chunks_mut(step * k).zip(ids.chunks_mut(step * k)).enumerate();
         self.scorer.threads.for_each(items, rows <= step, control, |(chunk, (logprobs, ids))| {
+            let _state = Guard::new();
             let scores = piece.lse(&kernel, chunk * step, ids.len() / k);
             for ((job, score), (logprobs, ids)) in
                 scores.iter().zip(logprobs.chunks_mut(k).zip(ids.chunks_mut(k)))

@@ -2,6 +2,7 @@
 
 use super::internal;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::fpstate::Guard;
 use crate::key::Key;
 use crate::pipeline::Scored;
 use crate::selection::SequenceEnd;
@@ -67,6 +68,7 @@ impl SequenceSink {
     /// # Errors
     /// An id that does not fit its column.
     pub fn push(&mut self, scored: &Scored) -> Result<RecordBatch> {
+        let _state = Guard::new();
         let mut rows = Vec::with_capacity(scored.ends.len());
         let mut ends = scored.ends.iter().peekable();
         for (i, token) in scored.tokens.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use super::internal;
 use crate::error::Result;
+use crate::kernel::fpstate::Guard;
 use crate::pipeline::Scored;
 use crate::selection::RowNumbers;
 use crate::tally::Token;
@@ -61,6 +62,7 @@ impl TokenSink {
     /// # Errors
     /// Kept columns that change their type in mid-stream.
     pub fn push(&mut self, scored: &mut Scored) -> Result<RecordBatch> {
+        let _state = Guard::new();
         if let Some((start, batch)) = scored.kept.take() {
             self.end = start + batch.num_rows() as u64;
             self.kept.push_back((start, batch));

@@ -1,6 +1,8 @@
 //! The laws of an exact sum, against whole numbers that know nothing of digits.
 #![expect(clippy::float_cmp, clippy::cast_precision_loss, reason = "to the last bit is the law")]
 
+mod headroom;
+
 use num_bigint::{BigInt, BigUint, Sign};
 use proptest::prelude::*;
 
