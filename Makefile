@@ -1,6 +1,6 @@
 # Everything runs in .venv, which the first target that needs it makes; nothing is installed by
-# hand and nothing outside the repository changes (only test-neon, test-torch and
-# test-avx512-emulated may ask Debian's package manager for an emulator, as root).
+# hand and nothing outside the repository changes (only test-neon, test-torch, test-avx512-emulated,
+# bench-peers and count-instructions may ask Debian's package manager for a tool, as root).
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -58,10 +58,6 @@ demo: $(DONE)/core $(DONE)/group-demo ## the guided tour: real numbers in a minu
 .PHONY: colours
 colours: $(DONE)/core $(DONE)/group-study $(DONE)/vocabularies ## the colour study: measured beside expected; writes its figure
 	TIKTOKEN_CACHE_DIR=$(abspath $(VENV)/vocabularies) $(PY) examples/colour_study/main.py
-
-.PHONY: bench
-bench: $(DONE)/core ## logitmeter beside NumPy, in turns; writes benches/results/
-	$(PY) benches/run.py
 
 .PHONY: test
 test: test-rust test-neon-if-ready test-python ## every test; ends with pytest's summary
@@ -159,8 +155,50 @@ test-torch: wheel ## the tests that need torch, with Debian's (as root: installs
 test-browser: $(DONE)/core $(DONE)/group-browser ## the page of finetune explain in a browser (as root: installs Chromium)
 	tools/test_browser.sh $(PY)
 
+# ---- speed ---------------------------------------------------------------------------------------
+
+BENCH_NATIVE := target/bench/release/libbench_native.so
+BENCH_READY  := $(DONE)/core $(DONE)/group-bench $(BENCH_NATIVE)
+
+$(BENCH_NATIVE): $(wildcard benches/native/src/*.rs) benches/native/Cargo.toml benches/native/Cargo.lock
+	cargo build --release $(LOCKED) --manifest-path benches/native/Cargo.toml --target-dir target/bench
+	@touch $@
+
+.PHONY: bench
+bench: $(BENCH_READY) ## share of the speed of memory, and peers; writes benches/results/
+	$(PY) benches/run.py
+
+.PHONY: bench-quick
+bench-quick: $(BENCH_READY) ## the same, small: does it run, and do the answers agree?
+	$(PY) benches/run.py --quick
+
+.PHONY: bench-chart
+bench-chart: $(BENCH_READY) ## share against V for each element type, drawn to benches/results/share.svg
+	$(PY) benches/chart.py
+
+.PHONY: bench-growth
+bench-growth: $(BENCH_READY) ## time against N, V and threads: slopes and residuals
+	$(PY) benches/growth.py
+
+.PHONY: bench-streaming
+bench-streaming: $(BENCH_READY) ## a warm Arrow file, mapped and read, beside the same rows in memory
+	$(PY) benches/streaming.py
+
+.PHONY: bench-kernel
+bench-kernel: ## the kernel alone, by Criterion
+	cargo bench $(LOCKED) --manifest-path benches/kernel/Cargo.toml --target-dir target/bench
+
+TORCH ?= debian# or pypi: the current one, with 3 GB of CUDA libraries
+.PHONY: bench-peers
+bench-peers: ## torch as a peer of `make bench`, in .venv-peers (as root: installs Debian's)
+	benches/install_peers.sh $(TORCH)
+
+.PHONY: count-instructions
+count-instructions: ## instructions an element under their ceilings (as root: installs valgrind)
+	tools/count_instructions.sh
+
 .PHONY: clean
 clean: ## remove all that was built
-	rm -rf $(VENV) target dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers target dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -f python/logitmeter/_core*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

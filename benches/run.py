@@ -1,170 +1,200 @@
-"""Logitmeter beside NumPy on arrays in memory: `make bench`.
+"""logitmeter beside the speed of memory and beside what people use: `make bench`.
 
-Each case is timed in turns (read, logitmeter, NumPy, read, ...), so that a machine that slows down
-slows all of them; ratios are taken within a turn and given as median, min and max. "Read" is
-`numpy.max` over the same bytes: a bound that no pass over memory goes far beyond. Answers are
-compared in the same run. The table is printed and written to `benches/results/`.
+Prints ratios, and writes them to `results/`. See README.md for how to read them.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import platform
 import statistics
-import subprocess
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import logitmeter as lm
+import data
+import machine
 import numpy as np
+from cases import BLOCK_COLUMNS, GROUPS, PEER_GROUPS, RUN_ROWS, Case, Group
+from lab import Entry, Lab, Work, spread
 from logitmeter.versions import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Sequence
 
-LIKELY = 0.6  # of the labels are the best token
-RESULTS = Path(__file__).parent / "results"
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Case:
-    """Logits of one shape and element type, with labels of which most are likely."""
-
-    dtype: str
-    vocab: int
-    logits: Array
-    labels: Array
-
-
-def make(dtype: str, vocab: int, megabytes: int) -> Case:
-    """Draw logits N(-2, 2.5) with 50 likely tokens a row; 60% of the labels are the best token."""
-    rng = np.random.default_rng(vocab)
-    rows = max(16, megabytes * 2**20 // (vocab * np.dtype(dtype).itemsize))
-    logits = np.empty((rows, vocab), dtype)
-    likely = rng.integers(0, vocab, (rows, 50))
-    for start in range(0, rows, 64):
-        block = rng.standard_normal((min(64, rows - start), vocab), np.float32) * 2.5 - 2
-        np.put_along_axis(block, likely[start : start + 64], 8 + rng.random(), axis=1)
-        logits[start : start + 64] = block
-    best = logits.argmax(1)
-    labels = np.where(rng.random(rows) < LIKELY, best, rng.integers(0, vocab, rows))
-    return Case(dtype, vocab, logits, labels)
-
-
-def chunked(case: Case, rows: int) -> tuple[float, int]:
-    """Give loss and number correct by NumPy, so many rows at a time: small chunks stay in cache."""
-    loss, correct = 0.0, 0
-    for start in range(0, len(case.labels), rows):
-        x = case.logits[start : start + rows].astype(np.float32, copy=False)
-        y = case.labels[start : start + rows]
-        m = x.max(1, keepdims=True)
-        lse = np.log(np.exp(x - m).sum(1)) + m[:, 0]
-        loss += float((lse - x[np.arange(len(y)), y]).sum(dtype=np.float64))
-        correct += int((x.argmax(1) == y).sum())
-    return loss / len(case.labels), correct
+Array = data.Array
+SHARES = [
+    "",
+    "## Share of the roofline",
+    "",
+    "| type | V | work | threads | of the roof | of plain | chunked NumPy | roof GB/s | MB more |",
+    "|---|---|---|---|---|---|---|---|---|",
+]
+PEERS = [
+    "",
+    "## Peers: how many times logitmeter's time they take",
+    "",
+    "| type | V | threads | peer | times | more memory, by the input | |",
+    "|---|---|---|---|---|---|---|",
+]
+SOFTMAX = [
+    "",
+    "## log_softmax, float32 to float32, V = 32,000: share of (read, read from the cache, write)",
+    "",
+    "| threads | into new memory | into memory that is reused | |",
+    "|---|---|---|---|",
+]
+CALL = [
+    "",
+    "## One call on 8 rows of V = 1,000 (float32), in microseconds",
+    "",
+    "| logitmeter | chunked NumPy |",
+    "|---|---|",
+]
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Time one call."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+class Bench:
+    """The lines of each table, as they are measured."""
+
+    def __init__(self, lab: Lab, megabytes: int, isas: list[str]) -> None:
+        self.lab = lab
+        self.megabytes = megabytes
+        self.isas = isas
+        self.shares = list(SHARES)
+        self.peers = list(PEERS)
+
+    def group(self, group: Group) -> None:
+        """Measure logits of one type and width, plain and varied."""
+        plain = self.work(group, Case("plain"), "plain")
+        for threads in (1, 2):
+            self.plain(group, plain, threads)
+        for case in group.cases:
+            if case.isa and case.isa not in self.isas:
+                self.add_share(group, case.name, 0, ["this machine lacks it"])
+                continue
+            name = "varied" if case.change else "plain"
+            work = self.work(group, case, name)
+            for threads in case.threads:
+                self.varied(group, case, plain, work, threads)
+            if case.change:
+                self.lab.drop(name)
+        self.lab.drop("plain")
+
+    def work(self, group: Group, case: Case, name: str) -> Work:
+        """Make logits, unless they are there, and labels with their truth."""
+        dtype, vocab = group.dtype, group.vocab
+        shape = (data.num_rows(dtype, vocab, self.megabytes), vocab)
+        path = self.lab.path(name)
+        mask = allowed = None
+        if case.masked_rows:
+            mask = np.arange(shape[0]) // RUN_ROWS % 2 == 0
+        if case.masked_vocab:
+            allowed = np.arange(vocab) // BLOCK_COLUMNS % 2 == 0
+        if not path.exists():
+            data.write_logits(path, dtype, shape, case.change)
+        logits = np.load(path, mmap_mode="r")
+        labels = data.make_labels(logits, dtype, allowed)
+        truth = data.true_answer(logits, dtype, labels, mask, allowed)
+        return Work(name, dtype, labels, truth, mask, allowed, case.options)
+
+    def plain(self, group: Group, work: Work, threads: int) -> None:
+        """Plain scoring beside the roofline, chunked NumPy and the peers of this group."""
+        peers = PEER_GROUPS.get((group.dtype, group.vocab), ())
+        names = ["logitmeter", "roofline", "chunked NumPy", *peers]
+        found = self.lab.measure([Entry(name, work) for name in names], threads)
+        ours, roof, chunked, *others = found
+        speed = statistics.median(self.input_bytes(group) / s / 1e9 for s in roof.seconds)
+        cells = [spread(roof.by(ours)), "", spread(chunked.by(ours)), f"{speed:.1f}"]
+        self.add_share(group, "plain", threads, [*cells, f"{ours.extra_bytes / 1e6:.1f}"])
+        for name, other in zip(names[2:], [chunked, *others], strict=True):
+            times = spread(other.by(ours)) or f"missing: {other.missing}"
+            memory = f"{other.extra_bytes / self.input_bytes(group):.2f}"
+            cells = [name, times, memory if other.seconds else "", other.note]
+            self.peers.append(row([group.dtype, f"{group.vocab:,}", threads, *cells]))
+            print(self.peers[-1], flush=True)
+
+    def varied(self, group: Group, case: Case, plain: Work, work: Work, threads: int) -> None:
+        """Varied scoring beside the roofline and plain scoring, of the bytes that count."""
+        entries = [
+            Entry("logitmeter", work, case.isa),
+            Entry("roofline", work),
+            Entry("logitmeter", plain),
+        ]
+        found = self.lab.measure(entries, threads, rounds=case.rounds)
+        ours, roof, usual = found
+        share = spread(roof.by(ours, work.fraction), 2 if case.isa != "portable" else 3)
+        speed = statistics.median(self.input_bytes(group) / s / 1e9 for s in roof.seconds)
+        cells = [share, spread(usual.by(ours, work.fraction)), "", f"{speed:.1f}"]
+        self.add_share(group, case.name, threads, [*cells, f"{ours.extra_bytes / 1e6:.1f}"])
+
+    def input_bytes(self, group: Group) -> int:
+        """Bytes of the logits."""
+        rows = data.num_rows(group.dtype, group.vocab, self.megabytes)
+        return rows * group.vocab * data.element_size(group.dtype)
+
+    def add_share(self, group: Group, name: str, threads: int, cells: list[str]) -> None:
+        """Keep a line, and show it."""
+        line = [group.dtype, f"{group.vocab:,}", name, threads or "", *cells]
+        self.shares.append(row([*line, *[""] * (SHARES[3].count("|") - 1 - len(line))]))
+        print(self.shares[-1], flush=True)
+
+    def log_softmax(self) -> Iterator[str]:
+        """Rows of log-softmax beside the same traffic without arithmetic."""
+        work = self.work(Group("float32", 32_000), Case("plain"), "plain")
+        names = [
+            "log_softmax",
+            "log_softmax roofline",
+            "log_softmax roofline, memory reused",
+        ]
+        for threads in (1, 2):
+            ours, fresh, reused = self.lab.measure([Entry(name, work) for name in names], threads)
+            yield row([threads, spread(fresh.by(ours)), spread(reused.by(ours)), fresh.note])
+        self.lab.drop("plain")
+
+    def small_call(self) -> Iterator[str]:
+        """How long a call takes that has next to nothing to do."""
+        group = Group("float32", 1_000)
+        whole = self.work(group, Case("plain"), "plain")
+        logits = np.load(self.lab.path("plain"), mmap_mode="r")[:8]
+        np.save(self.lab.path("small"), logits)
+        labels = whole.labels[:8]
+        truth = data.true_answer(logits, group.dtype, labels)
+        work = Work("small", group.dtype, labels, truth)
+        entries = [Entry(name, work) for name in ("logitmeter", "chunked NumPy")]
+        found = self.lab.measure(entries, 1, repeat=500)
+        yield row([spread([s * 1e6 for s in result.seconds], 1) for result in found])
+        self.lab.drop("plain")
+        self.lab.drop("small")
 
 
-def best_chunk(case: Case) -> int:
-    """Give NumPy its best number of rows."""
-    few = Case(case.dtype, case.vocab, case.logits[:256], case.labels[:256])
-    return min((1, 2, 4, 8, 32, 128), key=lambda rows: seconds(lambda: chunked(few, rows)))
-
-
-def spread(ratios: list[float]) -> str:
-    """Median, min and max."""
-    return f"{statistics.median(ratios):6.2f} [{min(ratios):.2f} {max(ratios):.2f}]"
-
-
-def measure(case: Case, turns: int, threads: int) -> str:
-    """Give one line of the table; the answers must agree."""
-    rows = best_chunk(case)
-    report = lm.evaluate(case.logits, case.labels, threads=threads)
-    loss, correct = chunked(case, rows)
-    if abs(report.loss - loss) > 1e-5 * loss or report.num_correct != correct:
-        raise SystemExit(
-            f"answers differ: {report.loss} and {loss}, {report.num_correct} and {correct}"
-        )
-    reads: list[float] = []
-    ours: list[float] = []
-    theirs: list[float] = []
-    for _ in range(turns):
-        reads.append(seconds(case.logits.view(f"u{case.logits.itemsize}").max))
-        ours.append(seconds(lambda: lm.evaluate(case.logits, case.labels, threads=threads)))
-        theirs.append(seconds(lambda: chunked(case, rows)))
-    share = [read / own for read, own in zip(reads, ours, strict=True)]
-    ratio = [other / own for other, own in zip(theirs, ours, strict=True)]
-    return (
-        f"| {case.dtype} | {case.vocab:,} | {threads} | {spread(share)} | {spread(ratio)} "
-        f"| {rows} |"
-    )
-
-
-def described(command: list[str]) -> str:
-    """Give what a command prints, or that it does not run."""
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ours
-        return found.stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def processor() -> str:
-    """Name the processor."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (x.split(":")[1].strip() for x in lines if x.startswith("model name")), platform.processor()
-    )
+def row(cells: Sequence[object]) -> str:
+    """Write a line of a table."""
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 def main() -> None:
-    """Run every case, print the table and keep it."""
+    """Measure everything, print it and keep it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--megabytes", type=int, default=512, help="of logits a case")
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--megabytes", type=int, default=1024, help="of logits in a case")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument(
+        "--quick", action="store_true", help="256 MB, 2 rounds, nothing kept: does it run?"
+    )
     args = parser.parse_args()
-    core = versions()
+    if args.quick:
+        args.megabytes, args.rounds = 256, 2
     head = [
-        f"# {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
-        "",
-        f"- processor: {processor()}, commit {described(['git', 'rev-parse', '--short', 'HEAD'])}",
-        *(f"- {name}: {value}" for name, value in core.items()),
-        f"- {args.megabytes} MB a case, {args.turns} turns; median [min max]",
-        "- read: time of numpy.max over the same bytes (as integers) by that of logitmeter",
-        "- NumPy: time of the best chunked NumPy by that of logitmeter",
-        "- missing here: torch, torch.compile, llama.cpp, a roofline with wide loads",
-        "",
-        "| dtype | V | threads | read | NumPy | rows a chunk |",
-        "|---|---|---|---|---|---|",
+        *machine.heading("logitmeter, benches"),
+        f"- {args.megabytes} MiB of logits a case, {args.rounds} rounds; median [least greatest]",
+        "- every answer agrees with NumPy in float64",
     ]
-    print("\n".join(head))
-    lines = []
-    for dtype, vocab in (
-        ("float32", 128_256),
-        ("float32", 32_000),
-        ("float32", 1_000),
-        ("float16", 128_256),
-        ("float64", 32_000),
-    ):
-        case = make(dtype, vocab, args.megabytes)
-        for threads in (1, 2):
-            lines.append(measure(case, args.turns, threads))
-            print(lines[-1], flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    name = RESULTS / f"{dt.datetime.now(dt.UTC):%Y-%m-%d-%H%M}.md"
-    name.write_text("\n".join([*head, *lines, ""]))
-    print(f"written to {name}")
+    print("\n".join(head), flush=True)
+    isas = str(versions()["isas"]).split(", ")
+    with Lab(args.rounds) as lab:
+        bench = Bench(lab, args.megabytes, isas)
+        for group in GROUPS:
+            bench.group(group)
+        rest = [*SOFTMAX, *bench.log_softmax(), *CALL, *bench.small_call()]
+    print("\n".join(rest))
+    if not args.quick:
+        print("written to", machine.write("bench", [*head, *bench.shares, *bench.peers, *rest]))
 
 
 if __name__ == "__main__":

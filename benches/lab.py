@@ -1,0 +1,220 @@
+"""Contenders in turns: the parent's side of `worker.py`.
+
+A ratio is taken within a round, in which every contender runs once: a machine that slows down for a
+while slows all of them. Of the ratios of all rounds the median, the least and the greatest are
+given. Every answer is checked against NumPy in float64 before anything is timed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import data
+
+Array = np.ndarray[Any, Any]
+
+HERE = Path(__file__).parent
+PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
+IN_PEERS = frozenset({"torch cross_entropy + argmax", "torch.compile, fused"})
+
+# How far a loss may be off, relatively: ours by what is promised, peers' by what float32 gives.
+OURS = frozenset({"logitmeter", "log_softmax"})
+CLOSE, CLOSE_EXACT, CLOSE_PEER = 1.1e-6, 1e-12, 1e-4
+
+
+@dataclass(frozen=True)
+class Work:
+    """Labels and options beside logits of a name; its `truth` is what contenders must find."""
+
+    logits: str
+    dtype: str
+    labels: Array
+    truth: data.Truth
+    mask: Array | None = None
+    vocab_mask: Array | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fraction(self) -> float:
+        """Of the bytes of the logits, the part that has to be read."""
+        rows = 1.0 if self.mask is None else float(self.mask.mean())
+        return rows * (1.0 if self.vocab_mask is None else float(self.vocab_mask.mean()))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contender at some work."""
+
+    contender: str
+    work: Work
+    isa: str = ""
+
+    @property
+    def place(self) -> str:
+        """The process that runs it."""
+        return "peers" if self.contender in IN_PEERS else self.isa or "main"
+
+
+@dataclass
+class Result:
+    """Seconds of each round."""
+
+    seconds: list[float]
+    extra_bytes: int = 0
+    note: str = ""
+    missing: str = ""
+
+    def by(self, other: Result, factor: float = 1.0) -> list[float]:
+        """Give this time by that of another, round by round; nothing for what is missing."""
+        if self.missing or other.missing:
+            return []
+        return [
+            factor * mine / theirs for mine, theirs in zip(self.seconds, other.seconds, strict=True)
+        ]
+
+
+class Process:
+    """One worker."""
+
+    def __init__(self, place: str) -> None:
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+        python = sys.executable
+        if place == "peers":
+            python = str(PEERS)
+            environment.pop("PYTHONPATH", None)
+        elif place != "main":
+            environment["LOGITMETER_ISA"] = place
+        self._process = subprocess.Popen(  # noqa: S603 - ours
+            [python, str(HERE / "worker.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.loaded: set[str] = set()
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Give the reply to a command."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the worker died at {do} {arguments}: its message is above")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def close(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+
+class Lab:
+    """Logits in a folder of memory, and the processes that work on them."""
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+        shared = Path("/dev/shm")  # noqa: S108 - memory that files live in; private below it
+        self._folder = tempfile.TemporaryDirectory(dir=shared if shared.exists() else None)
+        self._processes: dict[str, Process] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes.values():
+            process.close()
+        self._folder.cleanup()
+
+    def path(self, name: str) -> Path:
+        """Where logits of that name lie until they are dropped."""
+        return Path(self._folder.name) / f"{name}.npy"
+
+    def drop(self, name: str) -> None:
+        """Free logits everywhere."""
+        for process in self._processes.values():
+            process.ask("drop", names=[name])
+            process.loaded.discard(name)
+        self.path(name).unlink(missing_ok=True)
+
+    def measure(
+        self, entries: Sequence[Entry], threads: int, *, rounds: int = 0, repeat: int = 1
+    ) -> list[Result]:
+        """Run all entries in turns; one that cannot run here has a reason instead of seconds."""
+        results = [self._prepare(str(key), e, threads) for key, e in enumerate(entries)]
+        able = [key for key, result in enumerate(results) if not result.missing]
+        for number in range(rounds or self.rounds):
+            for key in able if number % 2 else reversed(able):
+                process = self._processes[entries[key].place]
+                reply = process.ask("time", key=str(key), repeat=repeat)
+                results[key].seconds.append(reply["seconds"])
+                extra = max(results[key].extra_bytes, reply["extra_bytes"])
+                results[key].extra_bytes = extra
+        for process in self._processes.values():
+            process.ask("drop", names=[])
+        return results
+
+    def _prepare(self, key: str, entry: Entry, threads: int) -> Result:
+        if entry.place == "peers" and not PEERS.exists():
+            return Result([], missing="`make bench-peers` installs it")
+        process = self._processes.get(entry.place) or Process(entry.place)
+        self._processes[entry.place] = process
+        work = entry.work
+        if work.logits not in process.loaded:
+            process.ask("load", name=work.logits, path=str(self.path(work.logits)))
+            process.loaded.add(work.logits)
+        arrays = {"labels": work.labels, "mask": work.mask, "vocab_mask": work.vocab_mask}
+        file = self.path("arrays").with_suffix(".npz")
+        present: dict[str, Any] = {name: x for name, x in arrays.items() if x is not None}
+        np.savez(file, **present)
+        reply = process.ask(
+            "prepare",
+            key=key,
+            contender=entry.contender,
+            logits=work.logits,
+            dtype=work.dtype,
+            arrays=str(file),
+            threads=threads,
+            options=work.options,
+        )
+        if "missing" in reply:
+            return Result([], missing=reply["missing"])
+        if reply["answer"]:
+            _check(entry, *reply["answer"])
+        return Result([], note=reply["note"])
+
+
+def _check(entry: Entry, loss: float, num_correct: int | None) -> None:
+    """Stop the bench where a contender is wrong: its speed means nothing then."""
+    truth = entry.work.truth
+    exact = entry.work.dtype == "float64" or entry.work.options.get("precision") == "exact"
+    close = CLOSE_PEER if entry.contender not in OURS else CLOSE_EXACT if exact else CLOSE
+    if not abs(loss - truth.loss) <= close * truth.loss:
+        raise SystemExit(f"{entry.contender}: loss {loss!r}, but NumPy finds {truth.loss!r}")
+    if num_correct not in {None, truth.num_correct}:
+        raise SystemExit(
+            f"{entry.contender}: {num_correct} correct, but NumPy finds {truth.num_correct}"
+        )
+
+
+def spread(ratios: Sequence[float], digits: int = 2) -> str:
+    """Median, least and greatest."""
+    if not ratios:
+        return ""
+    middle, low, high = statistics.median(ratios), min(ratios), max(ratios)
+    return f"{middle:.{digits}f} [{low:.{digits}f} {high:.{digits}f}]"

@@ -1,0 +1,102 @@
+"""A process that runs contenders: one JSON command a line in, one reply a line out.
+
+Each environment that something needs is a process of its own: another instruction set of
+logitmeter, another Python with torch. All of them read the same logits from the same file into
+ordinary arrays of their own, and only one of them works at any time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from contenders import CONTENDERS, Answer, Job, MissingError, Ready
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Worker:
+    """Logits by name, and jobs got ready."""
+
+    def __init__(self) -> None:
+        self.logits: dict[str, np.ndarray[Any, Any]] = {}
+        self.ready: dict[str, Ready] = {}
+
+    def load(self, name: str, path: str) -> dict[str, Any]:
+        """Read a ``.npy`` file into memory."""
+        self.logits[name] = np.load(path)
+        return {}
+
+    def drop(self, names: list[str]) -> dict[str, Any]:
+        """Forget logits, and everything that was got ready."""
+        self.ready.clear()
+        for name in names:
+            self.logits.pop(name, None)
+        return {}
+
+    def prepare(
+        self, key: str, contender: str, logits: str, dtype: str, arrays: str, **job: Any
+    ) -> dict[str, Any]:
+        """Get a job ready and run it once, which warms it up; its answer is to be checked."""
+        stored = self.logits[logits]
+        with np.load(arrays) as more:
+            try:
+                ready = CONTENDERS[contender](Job(stored, dtype, **dict(more), **job))
+            except (ImportError, MissingError) as error:
+                return {"missing": str(error)}
+        result = ready.run()
+        answer: Answer | None = ready.answer(result) if ready.answer else None
+        self.ready[key] = ready
+        return {"answer": answer, "note": ready.note}
+
+    def time(self, key: str, repeat: int) -> dict[str, Any]:
+        """Run a job; gives seconds a run, and by how many bytes memory grew at its peak."""
+        run = self.ready[key].run
+        before = _start_peak()
+        start = time.perf_counter()
+        for _ in range(repeat):
+            run()
+        seconds = (time.perf_counter() - start) / repeat
+        return {"seconds": seconds, "extra_bytes": _peak() - before}
+
+
+def _start_peak() -> int:
+    """Reset the peak of resident memory to what is resident now."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def _peak() -> int:
+    return _status("VmHWM")
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(field + ":"))
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no reply
+    worker = Worker()
+    commands: dict[str, Callable[..., dict[str, Any]]] = {
+        "load": worker.load,
+        "drop": worker.drop,
+        "prepare": worker.prepare,
+        "time": worker.time,
+    }
+    for line in sys.stdin:
+        command = json.loads(line)
+        reply = commands[command.pop("do")](**command)
+        print(json.dumps(reply), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
