@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! s = sum over j != y of exp(x[j] - r),   u = ln s,   v = x[y] - r
-//! nll = max(u - v, 0) + log1p(exp(-|u - v|)),   lse = r + max(u, v) + log1p(exp(-|u - v|))
+//! nll = max(u - v, 0) + log1p(exp(-|u - v|)),   lse = max(r + u, x[y]) + log1p(exp(-|u - v|))
 //! ```
 //!
 //! The label's own term stays out of the lanes, so that relative accuracy is kept where the label
@@ -87,7 +87,9 @@ impl RowSum {
         }
         let gap = u - self.v;
         let small = log1p(exp(-gap.abs()));
-        self.rank.score(gap.max(0.0) + small, ((u.max(self.v) + small) + high) + low, Flags(0))
+        // Where the label dominates its own logit is the better start: r may be far away.
+        let lse = if gap > 0.0 { ((u + small) + high) + low } else { self.rank.x + small };
+        self.rank.score(gap.max(0.0) + small, lse, Flags(0))
     }
 }
 
