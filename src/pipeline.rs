@@ -1,8 +1,9 @@
 //! The line from source to sink: pieces of a stream, selection, kernel, scored tokens.
 //!
-//! [`Pipeline`] is pulled: each [`Pipeline::next`] reads one piece and gives the tokens that it
-//! decided, in the order of positions. What carries over a cut lives in [`Carry`], so that a
-//! [`crate::meter::Meter`] can go on with the next update.
+//! A [`Portion`] of the stream is read, and a [`Pipeline`] gives the tokens that it decided, in the
+//! order of positions; several lines may share a portion, and a row is scored for the first that
+//! asks. What carries over a cut lives in [`Carry`], so that a [`crate::meter::Meter`] can go on with
+//! the next update.
 
 use crate::arrow::{Input, LogitColumn, Reader};
 use crate::element::Element;
@@ -24,8 +25,6 @@ use std::sync::Arc;
 pub struct Carry {
     /// The state of counting.
     pub selector: Selector,
-    /// Numbers of groups.
-    pub groups: GroupTable,
     /// What is watched for, beside the result.
     pub watch: Watch,
     vocab: Option<Arc<Vocab>>,
@@ -69,13 +68,20 @@ pub struct Read {
     pub bytes: u64,
 }
 
+/// A piece of the stream, and the scores of its rows as far as a line asked for them.
+pub struct Portion {
+    input: Input,
+    scores: Vec<Option<RowScore>>,
+    /// That of the row before it, which scores its first label under shift.
+    carried: Option<RowScore>,
+}
+
 /// The line, over one stream.
 pub struct Pipeline<'a> {
-    reader: &'a mut Reader,
+    reader: &'a Reader,
     carry: &'a mut Carry,
     scorer: Option<&'a mut Scorer>,
     settings: &'a Settings,
-    read: &'a mut Read,
 }
 
 impl Carry {
@@ -84,7 +90,6 @@ impl Carry {
     pub fn new(settings: &Settings) -> Self {
         Self {
             selector: Selector::new(settings),
-            groups: GroupTable::default(),
             watch: Watch::default(),
             vocab: None,
             columns: 0,
@@ -126,7 +131,7 @@ impl Carry {
         let selected = self.selector.finish(&vocab);
         self.row = None;
         let scores =
-            selected.picks.iter().map(|pick| score_of(pick.row, &selected.held, &[], None)).collect();
+            selected.picks.iter().map(|pick| score_of(pick.row, &selected.held, None, None)).collect();
         let mut scored =
             Scored { counts: self.selector.take_counts(), decided: u64::MAX, ..Scored::default() };
         self.watch.add_run_ends(self.selector.take_last_labels());
@@ -136,26 +141,45 @@ impl Carry {
     }
 }
 
+impl Portion {
+    /// The next piece; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// The stream's own errors and what the control says.
+    pub fn read(
+        reader: &mut Reader,
+        groups: &mut GroupTable,
+        read: &mut Read,
+        control: &mut dyn Control,
+    ) -> Result<Option<Self>> {
+        control.tick()?;
+        let Some(input) = reader.next(groups)? else { return Ok(None) };
+        read.rows += input.piece.len() as u64;
+        let logits = input.logits.as_ref();
+        read.bytes += logits.map_or(0, |logits| (logits.rows() * logits.row_bytes()) as u64);
+        let scores = vec![None; logits.map_or(0, LogitColumn::rows)];
+        Ok(Some(Self { input, scores, carried: None }))
+    }
+}
+
 impl<'a> Pipeline<'a> {
     /// A line; without a scorer only what can be known without logits is found.
     pub fn new(
-        reader: &'a mut Reader,
+        reader: &'a Reader,
         carry: &'a mut Carry,
         scorer: Option<&'a mut Scorer>,
         settings: &'a Settings,
-        read: &'a mut Read,
     ) -> Self {
-        Self { reader, carry, scorer, settings, read }
+        Self { reader, carry, scorer, settings }
     }
 
-    /// The next piece's tokens; `None` at the end of the stream.
+    /// The tokens of the next portion.
     ///
     /// # Errors
-    /// The stream's own errors and what the control says. Errors of counting and scoring come in
-    /// [`Scored::failure`], after the tokens before them.
-    pub fn next(&mut self, control: &mut dyn Control) -> Result<Option<Scored>> {
-        control.tick()?;
-        let Some(input) = self.reader.next(&mut self.carry.groups)? else { return Ok(None) };
+    /// What the control says. Errors of counting and scoring come in [`Scored::failure`], after the
+    /// tokens before them.
+    pub fn advance(&mut self, portion: &mut Portion, control: &mut dyn Control) -> Result<Scored> {
+        let input = &portion.input;
         let start = self.carry.selector.position();
         self.carry.selector.set_row_period(self.reader.row_period());
         // A piece of null lists alone says nothing of their length.
@@ -168,17 +192,16 @@ impl<'a> Pipeline<'a> {
         let selected = self.carry.selector.push(&input.piece, &vocab);
         let mut scored = Scored {
             counts: self.carry.selector.take_counts(),
-            seen: self.seen(&input),
+            seen: self.seen(input),
             decided: self.carry.selector.decided(),
+            kept: Some((start, input.keep.clone())),
             ..Scored::default()
         };
-        self.read.rows += input.piece.len() as u64;
         match (&input.logits, self.scorer.is_some()) {
-            (Some(logits), true) => self.score(logits, &vocab, selected, &mut scored, control)?,
+            (Some(_), true) => self.score(portion, &vocab, selected, &mut scored, control)?,
             _ => self.decide(selected, &mut scored),
         }
-        scored.kept = Some((start, input.keep));
-        Ok(Some(scored))
+        Ok(scored)
     }
 
     fn seen(&self, input: &Input) -> Seen {
@@ -195,14 +218,14 @@ impl<'a> Pipeline<'a> {
     /// Scores what this piece decided, and in advance what stays held.
     fn score(
         &mut self,
-        logits: &LogitColumn,
+        portion: &mut Portion,
         vocab: &Vocab,
         selected: Selected,
         scored: &mut Scored,
         control: &mut dyn Control,
     ) -> Result<()> {
-        self.read.bytes += (logits.rows() * logits.row_bytes()) as u64;
-        let Some(scorer) = self.scorer.as_deref_mut() else { return Ok(()) };
+        let Portion { input, scores: known, carried } = portion;
+        let (Some(scorer), Some(logits)) = (self.scorer.as_deref_mut(), &input.logits) else { return Ok(()) };
         let picks = selected.picks.iter().map(|pick| (pick.row, pick.label));
         let advance = selected.advance.iter().map(|a| (a.row, a.label));
         let jobs: Vec<Job> = picks
@@ -211,17 +234,19 @@ impl<'a> Pipeline<'a> {
                 RowAt::Here(row) => Some(Job { row, label: Some(label) }),
                 _ => None,
             })
+            .filter(|job| known[job.row as usize].is_none())
             .collect();
-        let fresh = scorer.score(logits, vocab, &jobs, control)?;
-        let carried = self.carry.row.as_ref().map(|row| (row, &*scorer));
-        let mut used = 0;
+        for (job, score) in jobs.iter().zip(scorer.score(logits, vocab, &jobs, control)?) {
+            known[job.row as usize] = Some(score);
+        }
+        let before = self.carry.row.as_ref();
         let mut take = |row, label| {
-            let here = &fresh[used..];
-            used += usize::from(matches!(row, RowAt::Here(_)));
+            let here = if let RowAt::Here(row) = row { known[row as usize] } else { None };
             // Scored only if it is asked for: one position a piece.
-            let carried = carried.filter(|_| row == RowAt::Carried);
-            let carried = carried.map(|(row, scorer)| row.score(scorer, vocab, label));
-            score_of(row, &selected.held, here, carried)
+            if let (RowAt::Carried, None, Some(before)) = (row, *carried, before) {
+                *carried = Some(before.score(scorer, vocab, label));
+            }
+            score_of(row, &selected.held, here, *carried)
         };
         let scores: Vec<RowScore> = selected.picks.iter().map(|p| take(p.row, p.label)).collect();
         for advance in &selected.advance {
@@ -276,10 +301,10 @@ impl CarriedRow {
     }
 }
 
-/// The score of one pick: `fresh` begins with it if it was scored with this piece.
-fn score_of(row: RowAt, held: &[RowScore], fresh: &[RowScore], carried: Option<RowScore>) -> RowScore {
+/// The score of one pick, wherever its row was.
+fn score_of(row: RowAt, held: &[RowScore], here: Option<RowScore>, carried: Option<RowScore>) -> RowScore {
     let found = match row {
-        RowAt::Here(_) => fresh.first().copied(),
+        RowAt::Here(_) => here,
         RowAt::Held(at) => held.get(at as usize).copied(),
         RowAt::Carried => carried,
     };
