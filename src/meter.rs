@@ -1,12 +1,17 @@
 //! The line as a value that can be fed, merged and asked: what `evaluate` and `Meter` stand on.
+//!
+//! One stream may feed several meters ([`update_all`]): it is read once, and each row is scored
+//! once. What each counts, and which error comes first, is as if it were alone.
+
+mod feed;
 
 use crate::arrow::Reader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::fpstate::Guard;
+use crate::key::GroupTable;
 use crate::parallel::Control;
-use crate::pipeline::{Carry, Pipeline, Read, Scored};
+use crate::pipeline::{Carry, Pipeline, Portion, Read, Scored};
 use crate::scoring::Scorer;
-use crate::selection::SequenceEnd;
 use crate::settings::Settings;
 use crate::tally::{Open, Summary, Tally};
 use crate::warnings::Warning;
@@ -17,9 +22,12 @@ pub struct Meter {
     tally: Tally,
     open: Open,
     carry: Carry,
+    groups: GroupTable,
     known: bool,
     by_role: bool,
 }
+
+pub use feed::{Failed, update_all};
 
 /// Watches a run from the calling thread: may stop it, and is told how far it is.
 pub trait Observer: Control {
@@ -47,7 +55,12 @@ impl Meter {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let carry = Carry::new(&settings);
-        Self { tally: Tally::new(settings), open: Open::default(), carry, known: true, by_role: false }
+        Self::of(Tally::new(settings), carry)
+    }
+
+    fn of(tally: Tally, carry: Carry) -> Self {
+        let (open, groups) = (Open::default(), GroupTable::default());
+        Self { tally, open, carry, groups, known: true, by_role: false }
     }
 
     /// Its settings.
@@ -75,33 +88,41 @@ impl Meter {
     /// # Errors
     /// The first error of the stream, of counting or of scoring; all before it is in the tally.
     pub fn update(&mut self, update: Update, observer: &mut dyn Observer) -> Result<()> {
-        let Update { reader, mut scorer, by, last } = update;
-        let settings = self.settings().clone();
+        update_all(std::slice::from_mut(self), update, observer).map_err(|failed| failed.error)
+    }
+
+    /// Looks at a stream before it is read.
+    fn begin(&mut self, reader: &Reader) -> Result<()> {
         self.check_marks(reader)?;
         self.check_units(reader)?;
         self.known = reader.id_type().is_some();
-        let mut read = Read::default();
-        loop {
-            let mut line =
-                Pipeline::new(reader, &mut self.carry, scorer.as_deref_mut(), &settings, &mut read);
-            let Some(scored) = line.next(&mut *observer)? else { break };
-            self.absorb(scored, by)?;
-            if observer.wants_progress() {
-                observer.progress(read, self.running_loss());
-            }
-        }
-        // The last word, however soon after the one before.
-        observer.progress(read, self.running_loss());
-        if last { self.close() } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Counts a portion of a stream. An error that has a position is given back, since another
+    /// meter may yet find an earlier one.
+    fn advance(
+        &mut self,
+        reader: &Reader,
+        portion: &mut Portion,
+        scorer: Option<&mut Scorer>,
+        by: &[String],
+        groups: &GroupTable,
+        control: &mut dyn Control,
+    ) -> Result<Option<Error>> {
+        let settings = self.settings().clone();
+        let mut line = Pipeline::new(reader, &mut self.carry, scorer, &settings);
+        let scored = line.advance(portion, control)?;
+        self.absorb(scored, by, groups)
     }
 
     /// Whether this stream can be counted by the settings, and go on with what is open.
     fn check_marks(&mut self, reader: &Reader) -> Result<()> {
         let claims = self.settings().leading + self.settings().trailing > 0;
         let by_role = reader.has_roles();
-        let (message, wanted, got) = if claims && by_role {
+        let (message, wanted, got) = if claims && by_role && self.settings().profile.is_none() {
             ("roles say which tokens are hidden: leading and trailing must be 0", "0", "another number")
-        } else if claims && !reader.has_mask() {
+        } else if claims && !by_role && !reader.has_mask() {
             let message = "leading and trailing tokens need a mask: keep the token ids as labels and \
                            pass mask = labels != -100";
             (message, "a mask", "none")
@@ -134,43 +155,40 @@ impl Meter {
     /// # Errors
     /// The first error that was not settled before.
     pub fn close(&mut self) -> Result<()> {
+        let groups = std::mem::take(&mut self.groups);
+        let closed = self.close_with(&groups);
+        self.groups = groups;
+        closed?.map_or(Ok(()), Err)
+    }
+
+    fn close_with(&mut self, groups: &GroupTable) -> Result<Option<Error>> {
         let settings = self.settings().clone();
         let scored = self.carry.finish(&settings)?;
         let by = self.tally.by().to_vec();
-        self.absorb(scored, &by)
+        self.absorb(scored, &by, groups)
     }
 
-    fn running_loss(&self) -> f64 {
-        let _state = Guard::new();
-        self.tally.running_loss(&self.open)
-    }
-
-    fn absorb(&mut self, scored: Scored, by: &[String]) -> Result<()> {
+    fn absorb(&mut self, scored: Scored, by: &[String], groups: &GroupTable) -> Result<Option<Error>> {
         let _state = Guard::new();
         self.tally.see(&scored.seen, by)?;
         self.tally.add_counts(&scored.counts);
         let mut ends = scored.ends.iter().peekable();
-        for (i, token) in scored.tokens.iter().enumerate() {
-            while let Some(end) = ends.next_if(|end| end.after <= i) {
-                self.end_sequence(end);
+        for after in 0..=scored.tokens.len() {
+            while let Some(end) = ends.next_if(|end| end.after <= after) {
+                self.tally.end_sequence(end.id.is_some(), end.batch_ends, &mut self.open, groups);
             }
-            self.tally.add(token, &mut self.open, &self.carry.groups);
+            if let Some(token) = scored.tokens.get(after) {
+                self.tally.add(token, &mut self.open, groups);
+            }
         }
-        for end in ends {
-            self.end_sequence(end);
-        }
-        scored.failure.map_or(Ok(()), Err)
-    }
-
-    fn end_sequence(&mut self, end: &SequenceEnd) {
-        self.tally.end_sequence(end.id.is_some(), end.batch_ends, &mut self.open, &self.carry.groups);
+        Ok(scored.failure)
     }
 
     /// The summary of all that is decided.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let _state = Guard::new();
-        let open = self.is_open().then_some((&self.open, &self.carry.groups, self.known));
+        let open = self.is_open().then_some((&self.open, &self.groups, self.known));
         self.tally.summary(open)
     }
 
@@ -214,7 +232,7 @@ impl Meter {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let tally = Tally::from_bytes(bytes)?;
         let carry = Carry::new(tally.settings());
-        Ok(Self { tally, open: Open::default(), carry, known: true, by_role: false })
+        Ok(Self::of(tally, carry))
     }
 
     fn must_be_closed(&self, what: &str) -> Result<()> {

@@ -1,8 +1,9 @@
 //! The line from source to sink: pieces of a stream, selection, kernel, scored tokens.
 //!
-//! [`Pipeline`] is pulled: each [`Pipeline::next`] reads one piece and gives the tokens that it
-//! decided, in the order of positions. What carries over a cut lives in [`Carry`], so that a
-//! [`crate::meter::Meter`] can go on with the next update.
+//! A [`Portion`] of the stream is read, and a [`Pipeline`] gives the tokens that it decided, in the
+//! order of positions; several lines may share a portion, and a row is scored for the first that
+//! asks. What carries over a cut lives in [`Carry`], so that a [`crate::meter::Meter`] can go on with
+//! the next update.
 
 use crate::arrow::{Input, LogitColumn, Reader, Rows};
 use crate::element::Element;
@@ -26,8 +27,6 @@ use std::sync::Arc;
 pub struct Carry {
     /// The state of counting.
     pub selector: Selector,
-    /// Numbers of groups.
-    pub groups: GroupTable,
     /// What is watched for, beside the result.
     pub watch: Watch,
     vocab: Option<Arc<Vocab>>,
@@ -72,13 +71,21 @@ pub struct Read {
     pub bytes: u64,
 }
 
+/// A piece of the stream, and the scores of its rows as far as a line asked for them.
+pub struct Portion {
+    input: Input,
+    /// Of each row, once it is known.
+    scores: Vec<Option<Score>>,
+    /// That of the row before it, which scores its first label under shift.
+    carried: Option<Score>,
+}
+
 /// The line, over one stream.
 pub struct Pipeline<'a> {
-    reader: &'a mut Reader,
+    reader: &'a Reader,
     carry: &'a mut Carry,
     scorer: Option<&'a mut Scorer>,
     settings: &'a Settings,
-    read: &'a mut Read,
 }
 
 impl Carry {
@@ -87,7 +94,6 @@ impl Carry {
     pub fn new(settings: &Settings) -> Self {
         Self {
             selector: Selector::new(settings),
-            groups: GroupTable::default(),
             watch: Watch::default(),
             vocab: None,
             columns: 0,
@@ -129,12 +135,8 @@ impl Carry {
         let _state = Guard::new();
         let selected = self.selector.finish(&vocab);
         self.row = None;
-        // Nothing is left to score but what is held.
-        let held = |row| match row {
-            RowAt::Held(at) => selected.held.get(at as usize).copied(),
-            _ => None,
-        };
-        let scores = selected.picks.iter().map(|pick| held(pick.row).unwrap_or(MISSING.into())).collect();
+        let scores =
+            selected.picks.iter().map(|pick| score_of(pick.row, &selected.held, None, None)).collect();
         let mut scored =
             Scored { counts: self.selector.take_counts(), decided: u64::MAX, ..Scored::default() };
         self.watch.add_run_ends(self.selector.take_last_labels());
@@ -144,45 +146,67 @@ impl Carry {
     }
 }
 
+impl Portion {
+    /// The next piece; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// The stream's own errors and what the control says.
+    pub fn read(
+        reader: &mut Reader,
+        groups: &mut GroupTable,
+        read: &mut Read,
+        control: &mut dyn Control,
+    ) -> Result<Option<Self>> {
+        control.tick()?;
+        let Some(input) = reader.next(groups)? else { return Ok(None) };
+        read.rows += input.piece.len() as u64;
+        let scores = match &input.rows {
+            Some(Rows::Logits(logits)) => {
+                read.bytes += (logits.rows() * logits.row_bytes()) as u64;
+                vec![None; logits.rows()]
+            }
+            Some(Rows::Scores(given)) => given.iter().copied().map(Some).collect(),
+            None => Vec::new(),
+        };
+        Ok(Some(Self { input, scores, carried: None }))
+    }
+}
+
 impl<'a> Pipeline<'a> {
     /// A line; without a scorer only what can be known without logits is found.
     pub fn new(
-        reader: &'a mut Reader,
+        reader: &'a Reader,
         carry: &'a mut Carry,
         scorer: Option<&'a mut Scorer>,
         settings: &'a Settings,
-        read: &'a mut Read,
     ) -> Self {
-        Self { reader, carry, scorer, settings, read }
+        Self { reader, carry, scorer, settings }
     }
 
-    /// The next piece's tokens; `None` at the end of the stream.
+    /// The tokens of the next portion.
     ///
     /// # Errors
-    /// The stream's own errors and what the control says. Errors of counting and scoring come in
-    /// [`Scored::failure`], after the tokens before them.
-    pub fn next(&mut self, control: &mut dyn Control) -> Result<Option<Scored>> {
-        control.tick()?;
-        let Some(input) = self.reader.next(&mut self.carry.groups)? else { return Ok(None) };
-        // From here on: what the stream's own code computes is its own affair.
+    /// What the control says. Errors of counting and scoring come in [`Scored::failure`], after the
+    /// tokens before them.
+    pub fn advance(&mut self, portion: &mut Portion, control: &mut dyn Control) -> Result<Scored> {
         let _state = Guard::new();
+        let input = &portion.input;
         let start = self.carry.selector.position();
         self.carry.selector.set_row_period(self.reader.row_period());
         let vocab = self.vocab(input.rows.as_ref())?;
         let selected = self.carry.selector.push(&input.piece, &vocab);
         let mut scored = Scored {
             counts: self.carry.selector.take_counts(),
-            seen: self.seen(&input),
+            seen: self.seen(input),
             decided: self.carry.selector.decided(),
+            kept: Some((start, input.keep.clone())),
             ..Scored::default()
         };
-        self.read.rows += input.piece.len() as u64;
         match (&input.rows, self.scorer.is_some()) {
-            (Some(rows), true) => self.score(rows, &vocab, selected, &mut scored, control)?,
+            (Some(_), true) => self.score(portion, &vocab, selected, &mut scored, control)?,
             _ => self.decide(selected, &mut scored),
         }
-        scored.kept = Some((start, input.keep));
-        Ok(Some(scored))
+        Ok(scored)
     }
 
     /// The vocabulary of a piece; where it was scored elsewhere perhaps nobody says how large it was.
@@ -229,13 +253,14 @@ impl<'a> Pipeline<'a> {
     /// Scores what this piece decided, and in advance what stays held.
     fn score(
         &mut self,
-        rows: &Rows,
+        portion: &mut Portion,
         vocab: &Vocab,
         selected: Selected,
         scored: &mut Scored,
         control: &mut dyn Control,
     ) -> Result<()> {
-        let Some(scorer) = self.scorer.as_deref_mut() else { return Ok(()) };
+        let Portion { input, scores: known, carried } = portion;
+        let (Some(scorer), Some(rows)) = (self.scorer.as_deref_mut(), &input.rows) else { return Ok(()) };
         let picks = selected.picks.iter().map(|pick| (pick.row, pick.label));
         let advance = selected.advance.iter().map(|a| (a.row, a.label));
         let jobs: Vec<Job> = picks
@@ -244,24 +269,23 @@ impl<'a> Pipeline<'a> {
                 RowAt::Here(row) => Some(Job { row, label: Some(label) }),
                 _ => None,
             })
+            .filter(|job| known[job.row as usize].is_none())
             .collect();
-        let fresh = match rows {
-            Rows::Logits(logits) => {
-                self.read.bytes += (logits.rows() * logits.row_bytes()) as u64;
-                scorer.score(logits, vocab, &jobs, control)?
+        if let Rows::Logits(logits) = rows {
+            for (job, score) in jobs.iter().zip(scorer.score(logits, vocab, &jobs, control)?) {
+                known[job.row as usize] = Some(score.into());
             }
-            Rows::Scores(_) => Vec::new(),
-        };
-        let carried = self.carry.row.as_ref().map(|row| (row, &*scorer));
-        let mut fresh = fresh.into_iter();
-        let mut take = |row, label| match (row, rows) {
-            (RowAt::Here(_), Rows::Logits(_)) => fresh.next().map(Score::from),
-            (RowAt::Here(at), Rows::Scores(given)) => given.get(at as usize).copied(),
+        }
+        let before = self.carry.row.as_ref();
+        let mut take = |row, label| {
+            let here =
+                if let RowAt::Here(row) = row { known.get(row as usize).copied().flatten() } else { None };
             // Scored only if it is asked for: one position a piece.
-            (RowAt::Carried, _) => carried.map(|(row, scorer)| row.score(scorer, vocab, label)),
-            (RowAt::Held(at), _) => selected.held.get(at as usize).copied(),
+            if let (RowAt::Carried, None, Some(before)) = (row, *carried, before) {
+                *carried = Some(before.score(scorer, vocab, label));
+            }
+            score_of(row, &selected.held, here, *carried)
         };
-        let mut take = |row, label| take(row, label).unwrap_or(MISSING.into());
         let scores: Vec<Score> = selected.picks.iter().map(|p| take(p.row, p.label)).collect();
         for advance in &selected.advance {
             let score = take(advance.row, advance.label);
@@ -325,6 +349,16 @@ impl CarriedRow {
             Self::Score(score) => *score,
         }
     }
+}
+
+/// The score of one pick, wherever its row was.
+fn score_of(row: RowAt, held: &[Score], here: Option<Score>, carried: Option<Score>) -> Score {
+    let found = match row {
+        RowAt::Here(_) => here,
+        RowAt::Held(at) => held.get(at as usize).copied(),
+        RowAt::Carried => carried,
+    };
+    found.unwrap_or(MISSING.into())
 }
 
 /// Hands on the tokens before the first error; a row without a distribution, or a score that cannot

@@ -12,6 +12,7 @@ mod scores;
 mod settings;
 mod stream;
 mod summary;
+mod update_all;
 
 use pyo3::prelude::*;
 
@@ -22,6 +23,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<meter::Meter>()?;
     module.add_class::<stream::ScoreStream>()?;
     module.add_function(wrap_pyfunction!(check::check, module)?)?;
+    module.add_function(wrap_pyfunction!(update_all::update_all, module)?)?;
     module.add_function(wrap_pyfunction!(scores::token_scores, module)?)?;
     module.add_function(wrap_pyfunction!(scores::sequence_scores, module)?)?;
     module.add_function(wrap_pyfunction!(log_softmax::log_softmax, module)?)?;

@@ -55,6 +55,15 @@ pub enum Accuracy {
     Sequences,
 }
 
+/// A name for such settings, and where they come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// Who counts so, and how that is known.
+    pub source: String,
+}
+
 /// The counting options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -82,6 +91,9 @@ pub struct Settings {
     pub accuracy: Accuracy,
     /// f32 lanes or f64.
     pub precision: Precision,
+    /// What they are called. A profile selects by role where there are roles, else by its leading
+    /// and trailing tokens; without a profile these exclude each other.
+    pub profile: Option<Profile>,
 }
 
 impl Default for Settings {
@@ -99,6 +111,7 @@ impl Default for Settings {
             pooling: Pooling::Tokens,
             accuracy: Accuracy::Tokens,
             precision: Precision::Fast,
+            profile: None,
         }
     }
 }
@@ -192,6 +205,8 @@ impl Settings {
             ("pooling", self.pooling.name().to_owned()),
             ("accuracy", self.accuracy.name().to_owned()),
             ("precision", self.precision.name().to_owned()),
+            ("profile", self.profile.as_ref().map_or("none", |profile| &profile.name).to_owned()),
+            ("profile_source", self.profile.as_ref().map_or("none", |profile| &profile.source).to_owned()),
         ]
     }
 
@@ -200,6 +215,27 @@ impl Settings {
     pub fn by_sequence(&self) -> bool {
         let pooled = matches!(self.pooling, Pooling::Sequences | Pooling::Samples);
         pooled || self.accuracy == Accuracy::Sequences
+    }
+
+    /// Nothing if one read of a stream serves both: they must agree in how a row is read.
+    ///
+    /// # Errors
+    /// A settings error that names the option that differs.
+    pub fn readable_with(&self, other: &Self) -> Result<()> {
+        let differs = [
+            ("ignore_index", self.ignore_index != other.ignore_index),
+            ("shift", self.shift != other.shift),
+            ("valid_vocab", self.valid_vocab != other.valid_vocab),
+            ("vocab_mask", self.vocab_mask != other.vocab_mask),
+            ("precision", self.precision != other.precision),
+        ];
+        let Some((name, _)) = differs.into_iter().find(|(_, differs)| *differs) else { return Ok(()) };
+        let message =
+            format!("profiles that share one read must agree in {name}, which says how rows are read");
+        let value = |settings: &Self| {
+            settings.fields().into_iter().find(|(field, _)| *field == name).map_or_else(String::new, |f| f.1)
+        };
+        Err(Error::new(ErrorKind::Settings, message).wanted(value(self), value(other)))
     }
 
     /// Nothing if both are equal.

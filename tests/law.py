@@ -281,11 +281,11 @@ def check_labels_first(c: Case) -> None:
     try:
         found = _core.check(
             stream(table, []),
-            settings_of(c),
+            [settings_of(c)],
             columns=roles_of(c),
             vocab_size=c["vocab"],
             null_labels=c["null_labels"],
-        )
+        )[0]
     except LogitmeterError as error:
         assert isinstance(want, Failure)
         check_failure(c, want, error)

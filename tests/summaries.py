@@ -27,6 +27,9 @@ SETTINGS: dict[str, Any] = {
     "pooling": "tokens",
     "accuracy": "tokens",
     "precision": "fast",
+    "profile": None,
+    "profile_source": None,
+    "selected_by": "mask",
 }
 
 

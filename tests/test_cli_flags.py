@@ -27,7 +27,7 @@ from summaries import report
 if TYPE_CHECKING:
     from pathlib import Path
 
-DATA_FLAGS = {"mask", "weight", "sequence_id", "by"}
+DATA_FLAGS = {"mask", "role", "weight", "sequence_id", "batch_id", "by"}
 
 
 # Flags are the Python names
@@ -35,16 +35,8 @@ DATA_FLAGS = {"mask", "weight", "sequence_id", "by"}
 
 EVERY_FLAG = [
     *("--labels", "l1", "l2", "--columns", "logits=x,labels=y", "--dtype", "bf16"),
-    *(
-        "--values",
-        "scores",
-        "--null-labels",
-        "ignore",
-        "--memory-map",
-        "--join-files",
-        "--limit",
-        "7",
-    ),
+    *("--values", "scores", "--null-labels", "ignore", "--memory-map", "--join-files"),
+    *("--limit", "7", "--role", "r", "--batch-id", "b", "--profile", "hf", "--profile", "trl"),
     *("--mask", "m", "--weight", "w", "--sequence-id", "s", "--by", "task", "--by", "file"),
     *("--ignore-index", "-1", "--shift", "--leading", "1", "--trailing", "2"),
     *("--on-short", "count", "--valid-vocab", "3"),
@@ -82,6 +74,9 @@ def test_other_flags_are_arguments_of_evaluate() -> None:
     reading(flags)
     assert flags == {
         "mask": "m",
+        "role": "r",
+        "batch_id": "b",
+        "profile": ["hf", "trl"],
         "weight": "w",
         "sequence_id": "s",
         "by": ["task", "file"],

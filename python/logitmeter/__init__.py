@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from logitmeter import exceptions, finetune
+    from logitmeter import exceptions, finetune, profiles
     from logitmeter.meter import Meter
     from logitmeter.metrics import (
         check,
@@ -17,23 +17,28 @@ if TYPE_CHECKING:
         token_scores,
         top_k,
     )
+    from logitmeter.profiles import Profile
     from logitmeter.report import Check, Report
     from logitmeter.scores import Scores, TokenScores
+    from logitmeter.side_by_side import evaluate_profiles
     from logitmeter.sources import Source, scan
     from logitmeter.versions import show_versions
 
 __all__ = [
     "Check",
     "Meter",
+    "Profile",
     "Report",
     "Scores",
     "Source",
     "TokenScores",
     "check",
     "evaluate",
+    "evaluate_profiles",
     "exceptions",
     "finetune",
     "log_softmax",
+    "profiles",
     "scan",
     "sequence_scores",
     "show_versions",
@@ -51,8 +56,10 @@ _HOMES = {
         "token_scores",
         "top_k",
     ),
+    "profiles": ("Profile",),
     "report": ("Check", "Report"),
     "scores": ("Scores", "TokenScores"),
+    "side_by_side": ("evaluate_profiles",),
     "sources": ("Source", "scan"),
     "versions": ("show_versions",),
 }

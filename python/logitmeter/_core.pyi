@@ -73,7 +73,10 @@ class Settings:
         pooling: Literal["tokens", "sequences", "batches", "samples"] = "tokens",
         accuracy: Literal["tokens", "sequences"] = "tokens",
         precision: Literal["fast", "exact"] = "fast",
-    ) -> Settings: ...
+        profile: tuple[str, str] | None = None,
+    ) -> Settings:
+        """`profile` is a name and a source; without one, roles exclude leading and trailing."""
+
     def to_dict(self) -> dict[str, Any]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -141,13 +144,32 @@ class CheckCounts(TypedDict):
 
 def check(
     stream: ArrowStream,
-    settings: Settings,
+    settings: Sequence[Settings],
     *,
     columns: Columns,
     vocab_size: int | None = None,
     null_labels: Literal["raise", "ignore"] = "raise",
-) -> CheckCounts:
-    """Decide which tokens count, from a stream that holds no logits; raises the first error."""
+) -> list[CheckCounts]:
+    """Decide which tokens count by each of the settings, from a stream that holds no logits.
+
+    Raises the error at the smallest position, of the first of the settings that finds it there.
+    """
+
+def update_all(
+    meters: Sequence[Meter],
+    stream: ArrowStream,
+    *,
+    columns: Columns,
+    dtype: str | None = None,
+    null_labels: Literal["raise", "ignore"] = "raise",
+    threads: int = 1,
+    read_ahead: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Read a stream into several meters, none of them open, and score each row of logits once.
+
+    Each counts as if it were alone. Their settings must agree in how rows are read.
+    """
 
 def token_scores(
     stream: ArrowStream,

@@ -136,6 +136,11 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
+def reports_json(reports: Mapping[str, Report], indent: int | None = None) -> str:
+    """Write several reports as one JSON document, by their names."""
+    return to_json({name: document(report) for name, report in reports.items()}, indent)
+
+
 def _nested(group: GroupReport) -> dict[str, Any]:
     inner = {name: getattr(group, name) for name in ("visible", "hidden")}
     return {**_flagged(group), **{name: _flagged(part) for name, part in inner.items()}}

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from logitmeter._numbers import clip, count, pad, printable, value_and_error, width
 from logitmeter._part import at_least, half_width, loss_text, perplexity_text
-from logitmeter._words import notices, sentences
+from logitmeter._words import counted, notices, sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from logitmeter._part import GroupKey, GroupReport, GroupValue, Part
     from logitmeter.report import Report
@@ -43,6 +43,15 @@ def text(report: Report) -> str:
     lines += paragraph(sentences(report))
     lines += [line for notice in notices(report) for line in paragraph([notice])]
     return "\n".join(lines)
+
+
+def side_by_side(reports: Mapping[str, Report]) -> str:
+    """Write the whole of several reports of the same rows as one table, then what each counted."""
+    lines = text_table([Row(printable(name), _cells(found)) for name, found in reports.items()])
+    told = [f"{printable(name)}: {counted(found)}" for name, found in reports.items()]
+    remarks = dict.fromkeys(notice for found in reports.values() for notice in notices(found))
+    said = (line for part in [*told, *remarks] for line in paragraph([part]))
+    return "\n".join([*lines, "", *said])
 
 
 def paragraph(parts: Iterable[str]) -> list[str]:

@@ -42,6 +42,7 @@ def sentences(report: Report) -> list[str]:
     """Say what was counted and how, a topic a sentence."""
     said = (
         counted(report),
+        _profile(report),
         hidden_labels(report.hidden_label_ids),
         short_runs(report.num_short_left, report.num_short_right),
         unscored(report.num_unscored, has_mask=report.has_mask or report.has_roles),
@@ -111,6 +112,15 @@ def _in_sequences(report: Report) -> str:
     if not report.sequences_known:
         return ""
     return f" in {plural(report.num_sequences, 'sequence')}"
+
+
+def _profile(report: Report) -> str:
+    """Name the profile, what it selected by, and whose word it is."""
+    name, source = report.settings["profile"], report.settings["profile_source"]
+    if name is None:
+        return ""
+    by = f"Profile {printable(name)}, selected by {report.settings['selected_by']}"
+    return f"{by}; source: {one_line(source)}." if source else f"{by}."
 
 
 def _claim(report: Report) -> str:
@@ -271,7 +281,7 @@ def _naive(report: Report) -> str:
     found = [
         f"of {name} {two_digits(error)}, {two_digits(naive)} if tokens were independent"
         for name, error, naive in pairs
-        if math.isfinite(error) and two_digits(error) != two_digits(naive)
+        if math.isfinite(error + naive) and two_digits(error) != two_digits(naive)
     ]
     return f"Standard error {'; '.join(found)}." if found else ""
 

@@ -48,10 +48,16 @@ def counting_settings(
     vocab_mask: Any,
     nonfinite: NonFinite = "raise",
     precision: Precision = "fast",
+    hidden: bool = True,
+    pooling: str = "tokens",
+    accuracy: str = "tokens",
+    profile: tuple[str, str] | None = None,
 ) -> _core.Settings:
     """Check the counting options one by one, and give them as the core takes them."""
     one_of("on_short", on_short, ("raise", "count"))
     one_of("nonfinite", nonfinite, ("raise", "omit", "propagate"))
+    one_of("pooling", pooling, ("tokens", "sequences", "batches", "samples"))
+    one_of("accuracy", accuracy, ("tokens", "sequences"))
     return _core.Settings(
         ignore_index=whole("ignore_index", ignore_index, *INT64),
         shift=flag("shift", shift),
@@ -59,6 +65,10 @@ def counting_settings(
         trailing=whole("trailing", trailing, 0, MOST_HIDDEN),
         on_short=on_short,
         nonfinite=nonfinite,
+        hidden=flag("hidden", hidden),
+        pooling=pooling,  # type: ignore[arg-type] # checked above
+        accuracy=accuracy,  # type: ignore[arg-type]
+        profile=profile,
         **vocab_options(vocab_size, valid_vocab, vocab_mask, precision),
     )
 

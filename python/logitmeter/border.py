@@ -39,7 +39,7 @@ def require_data(feed: Feed, settings: Settings) -> None:
     _require_units(feed, options)
     if not (options["leading"] or options["trailing"]):
         return
-    if feed.columns["role"] is not None:
+    if feed.columns["role"] is not None and options["profile"] is None:
         given = f"leading={options['leading']}, trailing={options['trailing']}"
         raise SettingsError(
             f"{given} count hidden tokens around a mask, but column {feed.columns['role']!r} says "
@@ -48,7 +48,7 @@ def require_data(feed: Feed, settings: Settings) -> None:
             expected="leading=0, trailing=0",
             got=given,
         )
-    if feed.columns["mask"] is None:
+    if feed.columns["mask"] is None and feed.columns["role"] is None:
         raise SettingsError(
             "leading and trailing tokens are counted around the runs of a mask, and there is none: "
             "without it every usable label is visible already, and ignored labels cannot be hidden "
@@ -68,20 +68,21 @@ def _require_units(feed: Feed, options: Mapping[str, Any]) -> None:
         (by_batch, "batch_id", columns["batch_id"], "batches"),
     ):
         if needed and column is None:
+            named = f" (profile {options['profile']!r})" if options["profile"] else ""
             raise SettingsError(
-                f"means over {units} need to know them: pass {part}",
+                f"means over {units} need to know them: pass {part}{named}",
                 expected=part,
                 got=f"no {part}",
             )
 
 
-def checked_first(feed: Feed, settings: Settings) -> CheckCounts | None:
+def checked_first(feed: Feed, *settings: Settings) -> list[CheckCounts]:
     """Look at all labels before any logit, where that costs nothing: no run dies late for one."""
-    return check_labels(feed, settings) if feed.labels_first else None
+    return check_labels(feed, *settings) if feed.labels_first else []
 
 
-def check_labels(feed: Feed, settings: Settings) -> CheckCounts:
-    """Decide which tokens count, from all columns but the logits."""
+def check_labels(feed: Feed, *settings: Settings) -> list[CheckCounts]:
+    """Decide which tokens count by each of the settings, from all columns but the logits."""
     vocab_size = feed.vocab_size
     labels = feed.without_logits()
     with named_errors(labels):

@@ -8,6 +8,7 @@ from logitmeter import _core
 from logitmeter.arguments import NonFinite, OnShort, Precision, counting_settings, flag
 from logitmeter.exceptions import DTypeError
 from logitmeter.notices import warn_all
+from logitmeter.profiles import ProfileLike, counting_of, needs
 from logitmeter.report import Report
 from logitmeter.running import update
 from logitmeter.sources import SourceLike, data_of, open_source
@@ -28,7 +29,7 @@ class Meter:
 
     Parameters
     ----------
-    ignore_index, shift, leading, trailing, on_short, valid_vocab, vocab_mask
+    profile, ignore_index, shift, leading, trailing, on_short, valid_vocab, vocab_mask
         What counts, as in `evaluate`.
     nonfinite, precision
         As in `evaluate`.
@@ -57,6 +58,7 @@ class Meter:
     def __init__(
         self,
         *,
+        profile: ProfileLike | None = None,
         ignore_index: int = -100,
         shift: bool = False,
         leading: int = 0,
@@ -67,8 +69,8 @@ class Meter:
         nonfinite: NonFinite = "raise",
         precision: Precision = "fast",
     ) -> None:
-        settings = counting_settings(
-            None,
+        counting = counting_of(
+            profile,
             ignore_index=ignore_index,
             shift=shift,
             leading=leading,
@@ -76,9 +78,8 @@ class Meter:
             on_short=on_short,
             valid_vocab=valid_vocab,
             vocab_mask=vocab_mask,
-            nonfinite=nonfinite,
-            precision=precision,
         )
+        settings = counting_settings(None, **counting, nonfinite=nonfinite, precision=precision)
         self._core = _core.Meter(settings)
         self._warned: set[tuple[str, str]] = set()
 
@@ -113,6 +114,7 @@ class Meter:
         role: Any = None,
         weight: Any = None,
         sequence_id: Any = None,
+        batch_id: Any = None,
         by: str | Sequence[str] | Mapping[str, Any] | None = None,
         final: bool = True,
         threads: int | None = None,
@@ -121,7 +123,7 @@ class Meter:
 
         Parameters
         ----------
-        logits, labels, mask, role, weight, sequence_id, by
+        logits, labels, mask, role, weight, sequence_id, batch_id, by
             As in `evaluate`.
         final
             False if the last sequence goes on in the next update; True ends it.
@@ -147,8 +149,16 @@ class Meter:
         >>> meter.update(np.zeros((2, 4), np.float32), np.array([2, 3])).compute().num_tokens
         3
         """
-        data = data_of(labels, mask=mask, role=role, weight=weight, sequence_id=sequence_id, by=by)
-        feed = open_source(logits).feed(data, shift=self._core.settings.to_dict()["shift"])
+        data = data_of(
+            labels,
+            mask=mask,
+            role=role,
+            weight=weight,
+            sequence_id=sequence_id,
+            batch_id=batch_id,
+            by=by,
+        )
+        feed = open_source(logits).feed(data, **needs(self.settings))
         update(self._core, feed, threads=threads, final=flag("final", final))
         return self
 

@@ -24,8 +24,8 @@ from logitmeter.arguments import (
     whole,
 )
 from logitmeter.border import checked_first, named_errors, require_data
-from logitmeter.exceptions import LabelError
-from logitmeter.running import checked, evaluated, reading
+from logitmeter.profiles import ProfileLike, counting_of, needs
+from logitmeter.running import checked, evaluated, reading, require_tokens
 from logitmeter.scores import Scores, TokenScores, kept_columns
 from logitmeter.softmax import log_softmax, top_k
 from logitmeter.sources import SourceLike, data_of, open_source
@@ -53,7 +53,9 @@ def evaluate(
     role: Any = None,
     weight: Any = None,
     sequence_id: Any = None,
+    batch_id: Any = None,
     by: str | Sequence[str] | Mapping[str, Any] | None = None,
+    profile: ProfileLike | None = None,
     ignore_index: int = -100,
     shift: bool = False,
     leading: int = 0,
@@ -89,16 +91,22 @@ def evaluate(
         In place of `mask`, `leading` and `trailing`: ``"prompt"``, ``"visible"`` or ``"hidden"``
         at each position, so that hidden tokens need not touch the visible text. A hidden token
         takes the weight of the nearest visible position of its reply. A column of this name is
-        used where there is no mask.
+        used where there is no mask, and preferred by a profile.
     weight
         A weight per position, finite and >= 0 where it counts.
     sequence_id
         Integers or strings; a sequence is a stretch of equal ids. Each b of ``[B, T, V]`` is a
         sequence, and each file ends one, without being told; ids ``[B]`` name those of each b.
+    batch_id
+        Integers or strings: a batch is a stretch of equal ids, and holds whole sequences. Looked
+        at only where `profile` pools by batch.
     by
         Names of columns, or ``{name: array}`` (of the labels' shape; ``[B]`` for ``[B, T, V]``):
         the same figures for each group. ``"file"`` groups by path, unless the files have a column
         of that name.
+    profile
+        A `Profile` or the name of one (see `profiles`): what a service or a trainer counts, and
+        how it pools. It stands in place of the options from `ignore_index` to `vocab_mask`.
     ignore_index
         The label of tokens that are left out.
     shift
@@ -152,10 +160,8 @@ def evaluate(
     """
     one_of("on_empty", on_empty, ("nan", "raise"))
     check_progress(progress)
-    data = data_of(labels, mask=mask, role=role, weight=weight, sequence_id=sequence_id, by=by)
-    feed = open_source(source_or_logits).feed(data, shift=shift)
-    settings = counting_settings(
-        feed.stated_vocab,
+    counting = counting_of(
+        profile,
         ignore_index=ignore_index,
         shift=shift,
         leading=leading,
@@ -163,12 +169,23 @@ def evaluate(
         on_short=on_short,
         valid_vocab=valid_vocab,
         vocab_mask=vocab_mask,
-        nonfinite=nonfinite,
-        precision=precision,
+    )
+    data = data_of(
+        labels,
+        mask=mask,
+        role=role,
+        weight=weight,
+        sequence_id=sequence_id,
+        batch_id=batch_id,
+        by=by,
+    )
+    feed = open_source(source_or_logits).feed(data, **needs(counting))
+    settings = counting_settings(
+        feed.stated_vocab, **counting, nonfinite=nonfinite, precision=precision
     )
     report = evaluated(feed, settings, threads, progress)
-    if on_empty == "raise" and not report.num_tokens:
-        raise LabelError("nothing counted: no token is visible or hidden", partial=report)
+    if on_empty == "raise":
+        require_tokens(report)
     return report
 
 
@@ -180,7 +197,9 @@ def check(
     role: Any = None,
     weight: Any = None,
     sequence_id: Any = None,
+    batch_id: Any = None,
     by: str | Sequence[str] | Mapping[str, Any] | None = None,
+    profile: ProfileLike | None = None,
     ignore_index: int = -100,
     shift: bool = False,
     leading: int = 0,
@@ -194,9 +213,9 @@ def check(
 
     Parameters
     ----------
-    source_or_logits, labels, mask, role, weight, sequence_id, by
+    source_or_logits, labels, mask, role, weight, sequence_id, batch_id, by
         As in `evaluate`.
-    ignore_index, shift, leading, trailing, on_short, valid_vocab, vocab_mask
+    profile, ignore_index, shift, leading, trailing, on_short, valid_vocab, vocab_mask
         As in `evaluate`.
     rows
         Also score the first so many rows of logits.
@@ -219,24 +238,33 @@ def check(
     >>> found.ok, found.problems[0].kind, found.problems[0].position
     (False, 'LabelError', 1)
     """
+    counting = counting_of(
+        profile,
+        ignore_index=ignore_index,
+        shift=shift,
+        leading=leading,
+        trailing=trailing,
+        on_short=on_short,
+        valid_vocab=valid_vocab,
+        vocab_mask=vocab_mask,
+    )
     source = open_source(source_or_logits)
-    data = data_of(labels, mask=mask, role=role, weight=weight, sequence_id=sequence_id, by=by)
-    feed = source.feed(data, shift=shift)
-    counting: dict[str, Any] = {
-        "ignore_index": ignore_index,
-        "shift": shift,
-        "leading": leading,
-        "trailing": trailing,
-        "valid_vocab": valid_vocab,
-        "vocab_mask": vocab_mask,
-    }
-    settings = counting_settings(feed.stated_vocab, on_short=on_short, **counting)
+    data = data_of(
+        labels,
+        mask=mask,
+        role=role,
+        weight=weight,
+        sequence_id=sequence_id,
+        batch_id=batch_id,
+        by=by,
+    )
+    feed = source.feed(data, **needs(counting))
+    settings = counting_settings(feed.stated_vocab, **counting)
     if not whole("rows", rows, 0):
         return checked(feed, settings, None, source.num_files)
-    sample = source.limited(rows).feed(data, shift=shift)
-    cut = counting_settings(
-        feed.stated_vocab, on_short="count", **counting
-    )  # the last run may be cut
+    sample = source.limited(rows).feed(data, **needs(counting))
+    counting["on_short"] = "count"  # the last run may be cut
+    cut = counting_settings(feed.stated_vocab, **counting)
     return checked(feed, settings, (sample, cut), source.num_files)
 
 
@@ -327,7 +355,7 @@ def token_scores(
         stream = _core.token_scores(
             feed, settings, rows=rows, null_labels=feed.null_labels, **reading(feed, threads)
         )
-    shape = feed.shape if counts is None else feed.shape or (counts["num_rows"],)
+    shape = feed.shape or ((counts[0]["num_rows"],) if counts else None)
     return TokenScores(stream, feed, shape, all_rows=rows == "all")
 
 

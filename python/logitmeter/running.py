@@ -13,13 +13,13 @@ from logitmeter.report import Check, Problem, Report
 from logitmeter.threads import num_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from logitmeter._core import CheckCounts, Settings
     from logitmeter.progress import Progress
     from logitmeter.sources.feed import Feed
 
-__all__ = ["checked", "evaluated", "reading", "update"]
+__all__ = ["checked", "evaluated", "evaluated_together", "reading", "require_tokens", "update"]
 
 T = TypeVar("T")
 
@@ -37,6 +37,32 @@ def evaluated(
     return Report._from_summary(meter.summary())  # noqa: SLF001 - made for this
 
 
+def evaluated_together(
+    feed: Feed,
+    settings: Sequence[Settings],
+    threads: int | None,
+    progress: bool | Progress,  # noqa: FBT001 - as the option is spelt
+) -> list[Report]:
+    """Give the report of all of a feed by each of the settings, from one read."""
+    for counting in settings:
+        require_data(feed, counting)
+    counts = checked_first(feed, *settings)
+    num_rows = counts[0]["num_rows"] if counts else feed.num_rows
+    meters = [_core.Meter(counting) for counting in settings]
+    with showing(progress, num_rows, feed.num_bytes) as shown, named_errors(feed):
+        _core.update_all(
+            meters, feed, null_labels=feed.null_labels, progress=shown, **reading(feed, threads)
+        )
+    warn_all(dict.fromkeys(found for meter in meters for found in meter.warnings()))
+    return [Report._from_summary(meter.summary()) for meter in meters]  # noqa: SLF001 - as above
+
+
+def require_tokens(report: Report) -> None:
+    """Raise if nothing counted."""
+    if not report.num_tokens:
+        raise LabelError("nothing counted: no token is visible or hidden", partial=report)
+
+
 def update(
     meter: _core.Meter,
     feed: Feed,
@@ -48,8 +74,8 @@ def update(
     """Read a feed into a meter. Labels are looked at first, unless earlier ones go before them."""
     require_data(feed, meter.settings)
     alone = final and not meter.is_open
-    counts = checked_first(feed, meter.settings) if alone else None
-    num_rows = feed.num_rows if counts is None else counts["num_rows"]
+    counts = checked_first(feed, meter.settings) if alone else []
+    num_rows = counts[0]["num_rows"] if counts else feed.num_rows
     with showing(progress, num_rows, feed.num_bytes) as shown, named_errors(feed):
         meter.update(
             feed,
@@ -66,7 +92,8 @@ def checked(
     """Give what is found in the labels of a feed, and in the logits of a sample of it."""
     require_data(feed, settings)
     problems: list[Problem] = []
-    counts = _caught(problems, feed, lambda: check_labels(feed, settings))
+    found = _caught(problems, feed, lambda: check_labels(feed, settings))
+    counts = found[0] if found else None
     warnings = _caught(problems, sample[0], lambda: sampled(*sample)) if sample else None
     if counts is not None:
         counts["warnings"] = [*counts["warnings"], *(warnings or [])]

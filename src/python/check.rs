@@ -1,32 +1,34 @@
 //! Labels and selection without logits.
 
-use super::errors::OrRaise;
+use super::errors::{OrRaise, in_profile};
 use super::observer::{PyObserver, Stop};
 use super::reading::Reading;
 use super::settings::Settings;
 use super::summary::hidden_labels;
-use crate::meter::{Meter, Update};
+use crate::meter::{Meter, Update, update_all};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3_arrow::PyRecordBatchReader;
 
-/// Decides which tokens count, from a stream that holds no logits.
+/// Decides which tokens count, from a stream that holds no logits; once for each of the settings.
 #[pyfunction]
 #[pyo3(signature = (stream, settings, *, columns, vocab_size=None, null_labels="raise"))]
+#[expect(clippy::needless_pass_by_value, reason = "what pyo3 makes of a list")]
 pub(super) fn check<'py>(
     py: Python<'py>,
     stream: PyRecordBatchReader,
-    settings: &Settings,
+    settings: Vec<PyRef<'_, Settings>>,
     columns: &Bound<'_, PyDict>,
     vocab_size: Option<usize>,
     null_labels: &str,
-) -> PyResult<Bound<'py, PyDict>> {
+) -> PyResult<Vec<Bound<'py, PyDict>>> {
+    let Some(first) = settings.first() else { return Ok(Vec::new()) };
     let stop = Stop::default();
     let reading = Reading {
         columns,
         dtype: None,
         null_labels,
-        ignore_index: settings.0.ignore_index,
+        ignore_index: first.0.ignore_index,
         read_ahead: false,
         labels: true,
         logits: false,
@@ -34,18 +36,24 @@ pub(super) fn check<'py>(
     let mut reader = reading.reader(py, stream, &stop)?;
     let by = super::scores::names(columns, "by")?;
     let known = reader.id_type().is_some();
-    let mut meter = Meter::new(settings.0.clone());
+    let mut meters: Vec<Meter> = settings.iter().map(|settings| Meter::new(settings.0.clone())).collect();
     if let Some(columns) = vocab_size {
-        meter.set_vocab(columns).or_raise(py)?;
+        meters.iter_mut().try_for_each(|meter| meter.set_vocab(columns)).or_raise(py)?;
     }
     let mut observer = PyObserver::new(stop.clone(), None);
     let done = py.detach(|| {
-        meter.update(Update { reader: &mut reader, scorer: None, by: &by, last: true }, &mut observer)
+        let update = Update { reader: &mut reader, scorer: None, by: &by, last: true };
+        update_all(&mut meters, update, &mut observer)
     });
     if let Some(stopped) = stop.take() {
         return Err(stopped);
     }
-    done.or_raise(py)?;
+    done.map_err(|failed| in_profile(py, &failed.error, meters[failed.meter].settings(), None))?;
+    meters.iter().map(|meter| counts(py, meter, known)).collect()
+}
+
+/// The stub's `CheckCounts`.
+fn counts<'py>(py: Python<'py>, meter: &Meter, known: bool) -> PyResult<Bound<'py, PyDict>> {
     let summary = meter.summary();
     let dict = PyDict::new(py);
     dict.set_item("num_rows", summary.counts.rows)?;

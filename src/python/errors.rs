@@ -1,6 +1,7 @@
 //! One table from errors to exceptions.
 
 use crate::error::{Error, ErrorKind};
+use crate::settings::Settings;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 
@@ -36,6 +37,21 @@ fn build(py: Python<'_>, error: &Error, partial: Option<Bound<'_, PyDict>>) -> P
     ]
     .into_py_dict(py)?;
     Ok(PyErr::from_value(class.call((error.message(),), Some(&details))?))
+}
+
+/// The exception of a counting error, which says by which profile it was counted.
+pub(super) fn in_profile(
+    py: Python<'_>,
+    error: &Error,
+    settings: &Settings,
+    partial: Option<Bound<'_, PyDict>>,
+) -> PyErr {
+    let raised = exception(py, error, partial);
+    let note = settings.profile.as_ref().map(|profile| format!("counted by profile {:?}", profile.name));
+    match note.map_or(Ok(()), |note| raised.value(py).call_method1("add_note", (note,)).map(|_| ())) {
+        Ok(()) => raised,
+        Err(failed) => failed,
+    }
 }
 
 /// Turns the crate's results into Python's.

@@ -1,6 +1,6 @@
 //! The meter: update, merge, summary, bytes.
 
-use super::errors::{OrRaise, exception};
+use super::errors::{OrRaise, in_profile};
 use super::observer::{PyObserver, Stop};
 use super::reading::Reading;
 use super::settings::Settings;
@@ -19,7 +19,7 @@ pub(super) struct Meter(Mutex<Inner>);
 
 impl Meter {
     /// The inner meter; a second thread is told so instead of waiting with the interpreter locked.
-    fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Inner>> {
+    pub(super) fn lock(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Inner>> {
         let busy = || Error::new(ErrorKind::Settings, "this meter is in use by another thread");
         self.0.try_lock().map_err(|_| busy()).or_raise(py)
     }
@@ -77,7 +77,7 @@ impl Meter {
         }
         if let Err(error) = done {
             let partial = summary_of(py, &meter)?;
-            return Err(exception(py, &error, Some(partial)));
+            return Err(in_profile(py, &error, meter.settings(), Some(partial)));
         }
         *held = meter;
         Ok(())
@@ -88,7 +88,7 @@ impl Meter {
         let mut meter = held.clone();
         if let Err(error) = meter.close() {
             let partial = summary_of(py, &meter)?;
-            return Err(exception(py, &error, Some(partial)));
+            return Err(in_profile(py, &error, meter.settings(), Some(partial)));
         }
         *held = meter;
         Ok(())
@@ -130,7 +130,10 @@ impl Meter {
     }
 }
 
-fn summary_of<'py>(py: Python<'py>, meter: &Inner) -> PyResult<Bound<'py, PyDict>> {
+/// The stub's `Summary`.
+pub(super) fn summary_of<'py>(py: Python<'py>, meter: &Inner) -> PyResult<Bound<'py, PyDict>> {
     let settings = Settings(meter.settings().clone()).to_dict(py)?;
-    summary::to_dict(py, &meter.summary(), &meter.warnings(), settings)
+    let summary = meter.summary();
+    settings.set_item("selected_by", summary.selected_by(meter.settings()))?;
+    summary::to_dict(py, &summary, &meter.warnings(), settings)
 }

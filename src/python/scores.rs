@@ -7,7 +7,8 @@ use super::settings::Settings;
 use super::stream::{Pull, ScoreStream};
 use crate::arrow::Reader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::{Carry, Pipeline, Read, Scored};
+use crate::key::GroupTable;
+use crate::pipeline::{Carry, Pipeline, Portion, Read, Scored};
 use crate::scoring::Scorer;
 use crate::selection::RowNumbers;
 use crate::settings::{NonFinite, Settings as Counting};
@@ -27,6 +28,7 @@ pub(super) fn names(columns: &Bound<'_, PyDict>, key: &str) -> PyResult<Vec<Stri
 struct Scores<S> {
     reader: Reader,
     carry: Carry,
+    groups: GroupTable,
     scorer: Scorer,
     settings: Counting,
     read: Read,
@@ -58,11 +60,11 @@ impl<S: Sink> Scores<S> {
         if self.finished {
             return Ok(None);
         }
-        let scorer = Some(&mut self.scorer);
-        let mut line =
-            Pipeline::new(&mut self.reader, &mut self.carry, scorer, &self.settings, &mut self.read);
-        if let Some(scored) = line.next(observer)? {
-            return Ok(Some(scored));
+        let portion = Portion::read(&mut self.reader, &mut self.groups, &mut self.read, observer)?;
+        if let Some(mut portion) = portion {
+            let scorer = Some(&mut self.scorer);
+            let mut line = Pipeline::new(&self.reader, &mut self.carry, scorer, &self.settings);
+            return line.advance(&mut portion, observer).map(Some);
         }
         self.finished = true;
         self.carry.finish(&self.settings).map(Some)
@@ -162,6 +164,7 @@ fn line<S: Sink>(reader: Reader, settings: &Settings, threads: usize, sink: S) -
     Ok(Scores {
         reader,
         carry: Carry::new(&settings.0),
+        groups: GroupTable::default(),
         scorer: Scorer::new(settings.0.precision, threads)?,
         settings: settings.0.clone(),
         read: Read::default(),

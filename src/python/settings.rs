@@ -3,7 +3,7 @@
 use super::errors::OrRaise;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::Precision;
-use crate::settings::{Accuracy, NonFinite, OnShort, Pooling, Settings as Inner};
+use crate::settings::{Accuracy, NonFinite, OnShort, Pooling, Profile, Settings as Inner};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -77,10 +77,10 @@ impl Settings {
     #[new]
     #[pyo3(signature = (*, ignore_index=-100, shift=false, leading=0, trailing=0, on_short="raise",
         hidden=true, valid_vocab=None, vocab_mask=None, nonfinite="raise",
-        pooling="tokens", accuracy="tokens", precision="fast"),
+        pooling="tokens", accuracy="tokens", precision="fast", profile=None),
         text_signature = "(*, ignore_index=-100, shift=False, leading=0, trailing=0, on_short='raise', \
         hidden=True, valid_vocab=None, vocab_mask=None, nonfinite='raise', pooling='tokens', accuracy='tokens', \
-        precision='fast')")]
+        precision='fast', profile=None)")]
     #[expect(clippy::too_many_arguments, reason = "one argument an option")]
     fn new(
         py: Python<'_>,
@@ -96,6 +96,7 @@ impl Settings {
         pooling: &str,
         accuracy: &str,
         precision: &str,
+        profile: Option<(String, String)>,
     ) -> PyResult<Self> {
         let settings = || -> Result<Inner> {
             Ok(Inner {
@@ -111,6 +112,7 @@ impl Settings {
                 pooling: self::pooling(pooling)?,
                 accuracy: self::accuracy(accuracy)?,
                 precision: self::precision(precision)?,
+                profile: profile.map(|(name, source)| Profile { name, source }),
             })
         };
         settings().or_raise(py).map(Self)
@@ -133,6 +135,8 @@ impl Settings {
         dict.set_item("pooling", s.pooling.name())?;
         dict.set_item("accuracy", s.accuracy.name())?;
         dict.set_item("precision", s.precision.name())?;
+        dict.set_item("profile", s.profile.as_ref().map(|profile| &profile.name))?;
+        dict.set_item("profile_source", s.profile.as_ref().map(|profile| &profile.source))?;
         Ok(dict)
     }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{NUMERIC_VERSION, Precision};
 use crate::key::{GroupKey, Key};
 use crate::selection::Counts;
-use crate::settings::{Accuracy, NonFinite, OnShort, Pooling, Settings};
+use crate::settings::{Accuracy, NonFinite, OnShort, Pooling, Profile, Settings};
 use std::collections::BTreeMap;
 
 const MAGIC: &[u8; 7] = b"LMTALLY";
@@ -145,6 +145,10 @@ impl Writer {
         });
         self.u8(u8::from(s.accuracy == Accuracy::Sequences));
         self.u8(u8::from(s.precision == Precision::Exact));
+        self.list(&s.profile, |out, profile| {
+            out.text(&profile.name);
+            out.text(&profile.source);
+        });
     }
     fn seen(&mut self, seen: &Seen) {
         self.u8(seen.elements.iter().fold(0, |bits, e| bits | 1 << e.code()));
@@ -303,6 +307,7 @@ impl Reader<'_> {
             },
             accuracy: if self.flag()? { Accuracy::Sequences } else { Accuracy::Tokens },
             precision: if self.flag()? { Precision::Exact } else { Precision::Fast },
+            profile: self.list(|r| Some(Profile { name: r.text()?, source: r.text()? }))?.pop(),
         })
     }
     fn seen(&mut self) -> Option<Seen> {

@@ -78,6 +78,18 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// What told which tokens count.
+    #[must_use]
+    pub fn selected_by(&self, settings: &Settings) -> &'static str {
+        match (self.has_roles, self.has_mask) {
+            (true, true) => "role or mask",
+            (true, false) => "role",
+            (false, true) if settings.leading + settings.trailing > 0 => "leading and trailing",
+            (false, true) => "mask",
+            (false, false) => "labels",
+        }
+    }
+
     /// A caution about the errors: too few sequences, or batches, in the whole or in some groups.
     #[must_use]
     pub fn caution(&self) -> Option<Warning> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::kernel::RowScore;
 use crate::score::Stated;
-use crate::settings::{Accuracy, OnShort};
+use crate::settings::{Accuracy, OnShort, Profile};
 use proptest::prelude::*;
 
 fn token(i: u64, hidden: bool, weight: f64) -> Token {
@@ -153,6 +153,7 @@ fn settings_come_back() {
         pooling: Pooling::Samples,
         accuracy: Accuracy::Sequences,
         precision: crate::kernel::Precision::Exact,
+        profile: Some(Profile { name: "mine".to_owned(), source: "a page".to_owned() }),
     };
     let back = Tally::from_bytes(&Tally::new(settings.clone()).to_bytes()).unwrap();
     assert_eq!(back.settings, settings);

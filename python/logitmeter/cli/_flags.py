@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from logitmeter.profiles import Profile
     from logitmeter.sources import Source
 
 READER = (
@@ -59,12 +60,14 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     add_flag(group, "role", metavar="COL", help="prompt, visible or hidden, in place of a mask")
     add_flag(group, "weight", metavar="COL", help="weight per position")
     add_flag(group, "sequence-id", metavar="COL", help="a sequence is a stretch of equal ids")
+    add_flag(group, "batch-id", metavar="COL", help="a batch, for profiles that pool by batch")
     add_flag(group, "by", action="append", metavar="COL", help=_BY)
 
 
 def add_counting(parser: argparse.ArgumentParser) -> None:
     """Add the options that decide which tokens count, and how."""
     group = parser.add_argument_group("counting")
+    add_flag(group, "profile", action="append", metavar="NAME", help=_PROFILE)
     add_flag(
         group,
         "ignore-index",
@@ -112,6 +115,20 @@ def counting(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if "vocab_mask" not in arguments:
         return dict(arguments)
     return {**arguments, "vocab_mask": load_mask(arguments["vocab_mask"])}
+
+
+def profiled(arguments: dict[str, Any]) -> list[Profile]:
+    """Take the profiles out of the parsed arguments, with the flags that say how the data lie."""
+    from logitmeter import profiles
+
+    names = arguments.pop("profile", [])
+    if not names:
+        return []
+    layout = {name: arguments.pop(name) for name in profiles.LAYOUT if name in arguments}
+    chosen = [profiles.get(name).replace(**layout) for name in names]
+    own = ("leading", "trailing", "on_short")
+    chosen[0].alone({name: arguments[name] for name in own if name in arguments})
+    return chosen
 
 
 def load_mask(path: str) -> np.ndarray[Any, Any]:
@@ -167,4 +184,5 @@ _STANDARD_INPUT = (
 _LABELS = "files of labels, paired with PATHS in order"
 _COLUMNS = "names of the columns: logits=x,labels=y; mask= leaves one unused"
 _VALUES = "what the rows hold: logits (default), or scores of tokens (nll, rank)"
+_PROFILE = "count as openai, openai-post, visible, azure, sequence-mean, hf or trl; again for more"
 _BY = "figures per value of this column, again for more; 'file' is the file"

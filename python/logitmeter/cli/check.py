@@ -6,6 +6,7 @@ from typing import Any
 
 from logitmeter.cli import _flags
 from logitmeter.cli._outcome import Status, emit
+from logitmeter.exceptions import SettingsError
 
 _SUMMARY = "Check labels and selection without reading logits; status 1: a problem."
 _EPILOG = """\
@@ -33,6 +34,10 @@ def run(arguments: dict[str, Any]) -> int:
 
     as_json = arguments.pop("json")
     source = _flags.scanned(arguments)
-    found = lm.check(source, **_flags.counting(arguments))
+    options = _flags.counting(arguments)
+    profiles = _flags.profiled(options)
+    if len(profiles) > 1:
+        raise SettingsError("check looks at one profile", expected="one", got=str(len(profiles)))
+    found = lm.check(source, profile=profiles[0] if profiles else None, **options)
     emit(found.to_json() if as_json else str(found))
     return Status.DONE if found.ok else Status.PROBLEM

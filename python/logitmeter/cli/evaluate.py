@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from logitmeter import _export, _render
 from logitmeter._numbers import plural
 from logitmeter.cli import _flags
 from logitmeter.cli._outcome import Status, emit, note, on_terminal
@@ -21,6 +22,8 @@ examples:
       row t of the logits predicts the label of t + 1
   logitmeter evaluate run.arrow --columns logits=x,labels=y --json > run.json
       other names of columns; JSON, null where a figure is not finite
+  logitmeter evaluate dumps/*.arrow --profile openai --profile visible
+      the same rows as two profiles count them, side by side
 
 Losses are in nats. Several files are pooled into one result; --by file
 separates them.
@@ -64,7 +67,13 @@ def run(arguments: dict[str, Any]) -> int:
     as_json = arguments.pop("json")
     source = _flags.scanned(arguments)
     _say_pooled(source.num_files, arguments.get("by", ()))
-    report = lm.evaluate(source, **_flags.counting(arguments))
+    options = _flags.counting(arguments)
+    profiles = _flags.profiled(options)
+    if len(profiles) > 1:
+        reports = lm.evaluate_profiles(source, profiles, **options)
+        emit(_export.reports_json(reports) if as_json else _render.side_by_side(reports))
+        return Status.DONE
+    report = lm.evaluate(source, profile=profiles[0] if profiles else None, **options)
     emit(report.to_json() if as_json else str(report))
     return Status.DONE
 

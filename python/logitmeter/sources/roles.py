@@ -55,20 +55,22 @@ def resolve(
     *,
     scored: bool = False,
     asked: Collection[str] = (),
-    batches: bool = False,
+    by_batch: bool = False,
+    prefer_role: bool = False,
     by: Sequence[str] = (),
     keep: Sequence[str] = (),
 ) -> Columns:
-    """Every part with the column that plays it, or None; `asked` are those that the call names.
+    """Every part with the column that plays it, or None.
 
-    The batches are left unused unless somebody pools by them.
+    `asked` are the parts that the call names. The batches are left unused unless somebody pools
+    by them. Of a mask and roles one is used: see `_by_role`.
     """
     scorers = SCORES if scored else LOGITS
     parts = {
         part: given[part] if part in given else _canonical(part, present)
         for part in (*scorers, *DATA)
     }
-    parts["role" if not _by_role(parts, asked) else "mask"] = None
+    parts["mask" if _by_role(parts, asked, prefer=prefer_role) else "role"] = None
     if parts["sequence_id"] is None and given.get("sequence_id", "") is not None:
         parts["sequence_id"] = facts.sequence
     needed = scorers[0]
@@ -79,7 +81,7 @@ def resolve(
             raise _missing(name, present)
     columns: dict[str, object] = {
         **parts,
-        "batch_id": parts["batch_id"] if batches else None,
+        "batch_id": parts["batch_id"] if by_batch else None,
         "scope": facts.scope,
         # Each b of [B, T, V] is a sequence too, a file is not.
         "scope_ends_batch": facts.sequence is None,
@@ -91,10 +93,16 @@ def resolve(
     return cast("Columns", columns)
 
 
-def _by_role(parts: Mapping[str, str | None], asked: Collection[str]) -> bool:
-    """Whether tokens are selected by role: if the call says so, or if there is no mask."""
+def _by_role(
+    parts: Mapping[str, str | None], asked: Collection[str], *, prefer: bool = False
+) -> bool:
+    """Whether tokens are selected by role: as the call says, else if they are preferred.
+
+    Profiles prefer roles; otherwise a column of roles is used where there is no mask.
+    """
     if "role" not in asked:
-        return parts["role"] is not None and parts["mask"] is None
+        instead = parts["mask"] is None or (prefer and "mask" not in asked)
+        return parts["role"] is not None and instead
     if "mask" in asked:
         raise SettingsError(
             "role and mask both say which tokens are visible: pass one of them",

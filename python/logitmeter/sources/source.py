@@ -156,7 +156,8 @@ class Source:
         data: Data | None = None,
         *,
         shift: bool = False,
-        batches: bool = False,
+        by_batch: bool = False,
+        prefer_role: bool = False,
         keep: Sequence[str] = (),
     ) -> Feed:
         """Give the stream for one call, with its data beside the logits."""
@@ -174,7 +175,8 @@ class Source:
             reader.facts,
             scored=self.scored,
             asked={*data.named(), *added},
-            batches=batches,
+            by_batch=by_batch,
+            prefer_role=prefer_role,
             by=by,
             keep=keep,
         )
