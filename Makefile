@@ -102,7 +102,7 @@ fmt: $(DONE)/group-lint ## format Rust and Python
 .PHONY: prove
 prove: $(DONE)/core $(DONE)/group-test ## every f32 through exp, 100,000 hostile rows, coverage of intervals (20 minutes)
 	cargo test $(LOCKED) --release --lib -- --ignored --nocapture --test-threads=1 prove_
-	$(PY) -m pytest -m prove -s tests/prove
+	$(PY) -m pytest -m prove -s -o faulthandler_timeout=0 tests/prove
 
 FUZZ_SECONDS ?= 600
 .PHONY: fuzz

@@ -131,27 +131,24 @@ fn logits(u: &mut Unstructured, rows: usize, vocab: usize) -> Result<ArrayRef> {
     let ragged = u.ratio(1, 16)?;
     let (kind, nulls) = (u.int_in_range(0..=9)?, nulls(u, rows, 8)?);
     match kind {
+        // Lists of length 0 do not say how many they are, unless they are null.
+        0..=3 if vocab == 0 => {
+            let field = Field::new("item", Float32Type::DATA_TYPE, true);
+            Ok(Arc::new(FixedSizeListArray::new_null(Arc::new(field), 0, rows)))
+        }
         0..=3 => {
             let values = values(u, rows * vocab)?;
             let field = Arc::new(Field::new("item", values.data_type().clone(), true));
-            Ok(Arc::new(FixedSizeListArray::try_new(field, vocab as i32, values, nulls).unwrap_or_else(
-                |_| {
-                    // No column: Arrow itself asks for the length then.
-                    FixedSizeListArray::new_null(
-                        Arc::new(Field::new("item", Float32Type::DATA_TYPE, true)),
-                        1,
-                        rows,
-                    )
-                },
-            )))
+            let list = FixedSizeListArray::try_new(field, vocab as i32, values, nulls);
+            Ok(Arc::new(list.expect("whole lists")))
         }
         4..=5 => list::<i32>(u, rows, vocab, ragged, nulls),
         6..=7 => list::<i64>(u, rows, vocab, ragged, nulls),
-        8 => {
+        8 if vocab > 0 => {
             let width = vocab * 2 + usize::from(ragged);
             let bytes: Vec<u8> = (0..rows * width).map(|_| u.arbitrary()).collect::<Result<_>>()?;
-            let array = FixedSizeBinaryArray::try_new(width as i32, Buffer::from_vec(bytes), nulls);
-            array.map_or_else(|_| side(u, "anything", rows, vocab), |array| Ok(Arc::new(array) as ArrayRef))
+            let binary = FixedSizeBinaryArray::try_new(width as i32, Buffer::from_vec(bytes), nulls);
+            Ok(Arc::new(binary.expect("whole rows")))
         }
         _ => side(u, "anything", rows, vocab),
     }
