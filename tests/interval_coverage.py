@@ -51,7 +51,8 @@ def losses(rng: np.random.Generator, design: Design, n: NDArray[Any]) -> NDArray
         common, own = rng.standard_exponential(n.shape) - 1, rng.standard_gamma(n) - n
     else:
         common, own = rng.standard_normal(n.shape), np.sqrt(n) * rng.standard_normal(n.shape)
-    return n * (MU + math.sqrt(design.rho) * common) + math.sqrt(1 - design.rho) * own
+    sums: NDArray[np.float64] = n * (MU + math.sqrt(design.rho) * common)
+    return sums + math.sqrt(1 - design.rho) * own
 
 
 def corrects(rng: np.random.Generator, design: Design, n: NDArray[Any]) -> NDArray[np.float64]:

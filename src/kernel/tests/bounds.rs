@@ -1,5 +1,5 @@
 //! No byte outside a row is read or written: each row is an allocation of its own, of exactly its
-//! size, so that AddressSanitizer sees any that is (`make asan`). Scores are compared besides, since
+//! size, so that `AddressSanitizer` sees any that is (`make asan`). Scores are compared besides, since
 //! a byte too many would also be one that counts.
 
 use super::{Random, same_bits};

@@ -41,7 +41,7 @@ fn argument_of_ln(random: &mut Random) -> f64 {
     match random.next() % 4 {
         0 => 2f64.powf(t * 270.0 - 126.0),
         1 => 2f64.powf(t * 2044.0 - 1021.0),
-        2 => 1.0 + (t - 0.5) * 2f64.powi(-(random.next() as i32 & 51)),
+        2 => 1.0 + (t - 0.5) * 2f64.powi(-((random.next() % 52) as i32)),
         _ => SQRT_2 / 2.0 * (1.0 + (t - 0.5) * 1e-3) * 2f64.powi(random.next() as i32 & 3),
     }
 }
