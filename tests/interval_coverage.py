@@ -52,7 +52,8 @@ def losses(rng: np.random.Generator, design: Design, n: NDArray[Any]) -> NDArray
     else:
         common, own = rng.standard_normal(n.shape), np.sqrt(n) * rng.standard_normal(n.shape)
     sums: NDArray[np.float64] = n * (MU + math.sqrt(design.rho) * common)
-    return sums + math.sqrt(1 - design.rho) * own
+    sums += math.sqrt(1 - design.rho) * own
+    return sums
 
 
 def corrects(rng: np.random.Generator, design: Design, n: NDArray[Any]) -> NDArray[np.float64]:
