@@ -29,12 +29,10 @@ class TrainingRun:
     first: float = 0.6
     last: float = 0.95
     certain: float = 0.995
-    generator: random.Random = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.generator = random.Random(self.seed)
+    generator: random.Random = field(default_factory=random.Random, repr=False)
 
     def rows(self) -> list[dict[str, Any]]:
+        self.generator.seed(self.seed)
         batches = [batch for _ in range(self.n_epochs) for batch in self.epoch()]
         return [
             {"step": step, "train_accuracy": self.reported(batch, step / len(batches))}

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from logitmeter.finetune.levels import Baseline, Chance, baseline, chance
     from logitmeter.finetune.listing import TokenListing, token_listing
     from logitmeter.finetune.results import read_results
-    from logitmeter.finetune.templates import Template
-    from logitmeter.finetune.visible import (
+    from logitmeter.finetune.suspect import (
         BrokenRow,
-        Visible,
+        ImpossibleAccuracy,
         broken_rows,
-        visible_accuracy,
-        visible_loss,
+        impossible_accuracies,
     )
+    from logitmeter.finetune.templates import Template
+    from logitmeter.finetune.visible import Visible, visible_accuracy, visible_loss
 
 __all__ = [
     "Baseline",
@@ -33,6 +33,7 @@ __all__ = [
     "Chance",
     "Explanation",
     "Hypothesis",
+    "ImpossibleAccuracy",
     "Inference",
     "Template",
     "TokenListing",
@@ -43,6 +44,7 @@ __all__ = [
     "chat_encoding",
     "chat_tokens",
     "explain",
+    "impossible_accuracies",
     "infer",
     "read_results",
     "recover_fractions",
@@ -64,8 +66,14 @@ _HOMES = {
     "levels": ("Baseline", "Chance", "baseline", "chance"),
     "listing": ("TokenListing", "token_listing"),
     "results": ("read_results",),
+    "suspect": (
+        "BrokenRow",
+        "ImpossibleAccuracy",
+        "broken_rows",
+        "impossible_accuracies",
+    ),
     "templates": ("Template",),
-    "visible": ("BrokenRow", "Visible", "broken_rows", "visible_accuracy", "visible_loss"),
+    "visible": ("Visible", "visible_accuracy", "visible_loss"),
 }
 
 

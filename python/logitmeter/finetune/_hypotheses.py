@@ -28,10 +28,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from logitmeter.finetune._epochs import Epochs
-from logitmeter.finetune._fit import fits_of, share_by_chance
 
 if TYPE_CHECKING:
-    from logitmeter.finetune._fit import Fit, Pooling
+    from logitmeter.finetune._fit import Fit, Fits, Pooling
     from logitmeter.finetune._steps import Plan, Steps
 
 __all__ = ["MOST_BY_CHANCE", "Hypothesis", "examine"]
@@ -39,7 +38,7 @@ __all__ = ["MOST_BY_CHANCE", "Hypothesis", "examine"]
 Array = np.ndarray[Any, Any]
 
 MOST_BY_CHANCE = 0.5
-"""Where more is explained by chance, accuracies tell too little of sums to weigh totals by."""
+"""Where more is explained by chance, accuracies tell too little of what each batch held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +94,7 @@ class Hypothesis:
 def examine(
     steps: Steps,
     lengths: Array,
+    fits: Fits,
     plan: Plan,
     *,
     hidden: int,
@@ -110,16 +110,16 @@ def examine(
     if plan.n_epochs is not None:
         explained &= plan.epoch(steps.number) < plan.n_epochs
     share, evidence = 1.0, 0.0
-    fits = fits_of(steps, lengths, plan, pooling)
-    if fits is not None:
-        gain = _gain(steps, plan, fits)
+    pair = fits.of(plan, pooling)
+    if pair is not None:
+        share = fits.share_by_chance(plan, pooling)
+        gain = _gain(steps, plan, pair)
         explained &= gain > 0
-        epochs = Epochs(steps, lengths, plan, *fits) if pooling == "tokens" else None
+        telling = pooling == "tokens" and share < MOST_BY_CHANCE
+        epochs = Epochs(steps, lengths, plan, *pair) if telling else None
         if epochs is not None:
             explained &= epochs.possible(explained, gain)
-        share = share_by_chance(steps, lengths, plan, pooling)
-        telling = epochs if share < MOST_BY_CHANCE else None
-        evidence = _evidence(gain, explained, informative, telling)
+        evidence = _evidence(gain, explained, informative, epochs)
     return Hypothesis(
         hidden=hidden,
         batch_size=plan.batch_size,

@@ -19,10 +19,10 @@ __all__ = ["LastBatch", "Plan", "Steps", "plans"]
 Array = np.ndarray[Any, Any]
 LastBatch = Literal["full", "short", "dropped"]
 
-MOST_EPOCHS = 50
+MOST_EPOCHS = 25
 """More than these are not taken for a run's full length unless they are stated."""
 
-_STOPPED_EARLY = 0.1
+_STOPPED_EARLY = 0.01
 """The odds that a file does not hold its run to the end."""
 
 _TOO_LONG = 1e-6
