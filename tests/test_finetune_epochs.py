@@ -113,17 +113,21 @@ def test_the_chance_of_a_total_is_that_of_dice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("examples", "size", "expected"),
+    ("examples", "size", "n_epochs", "expected"),
     [
-        (12, 3, [("full", 4, 0)]),
-        (14, 3, [("short", 5, 2), ("dropped", 4, 2)]),
-        (3, 3, [("full", 1, 0)]),
+        (12, 3, None, [("full", 4, 0)]),
+        (14, 3, None, [("short", 5, 2), ("dropped", 4, 2)]),
+        (3, 3, 2, [("full", 1, 0)]),
+        (14, 3, 3, [("short", 5, 2), ("dropped", 4, 2), ("carried", 14, 0)]),
+        (2, 3, 1, [("short", 1, 2)]),
     ],
 )
-def test_plans(examples: int, size: int, expected: list[tuple[str, int, int]]) -> None:
+def test_plans(
+    examples: int, size: int, n_epochs: int | None, expected: list[tuple[str, int, int]]
+) -> None:
     found = [
-        (plan.last_batch, plan.steps_per_epoch, plan.left_over)
-        for plan in plans(examples, size, None)
+        (plan.rest, plan.steps_per_epoch, plan.left_over)
+        for plan in plans(examples, size, n_epochs)
     ]
     assert found == expected
 
@@ -138,7 +142,7 @@ def test_where_the_steps_of_a_plan_stand() -> None:
 def test_the_number_of_steps_weighs() -> None:
     known = Plan(examples=12, batch_size=3, last_batch="full", n_epochs=2)
     assert known.log_prior(8) == 0
-    assert known.log_prior(7) == pytest.approx(math.log(0.1 / 8))
+    assert known.log_prior(7) == pytest.approx(math.log(0.01 / 8))
     assert known.log_prior(9) == pytest.approx(math.log(1e-6))
     unknown = Plan(examples=12, batch_size=3, last_batch="full", n_epochs=None)
     assert [unknown.is_complete(last) for last in (4, 7, 100, 104)] == [True, False, True, False]

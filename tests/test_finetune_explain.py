@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import logitmeter as lm
 import numpy as np
 import pytest
+from logitmeter.cli import main
 from logitmeter.exceptions import SettingsError
 from logitmeter.finetune._plot import Level, Plot, Series, svg_plot, text_plot
 from oracle.training_run import TrainingRun
@@ -239,16 +239,17 @@ class Outcome(NamedTuple):
     err: str
 
 
-def run(*arguments: str, folder: Path) -> Outcome:
-    ended = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "logitmeter", "finetune", *arguments],
-        capture_output=True,
-        check=False,
-        cwd=folder,
-        encoding="utf-8",
-        timeout=120,
-    )
-    return Outcome(ended.returncode, ended.stdout, ended.stderr)
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def outcome(*arguments: str) -> Outcome:
+        status = main(["finetune", *arguments])
+        return Outcome(status, *capsys.readouterr())
+
+    monkeypatch.chdir(folder)
+    return outcome
 
 
 @pytest.fixture(scope="module")
@@ -265,25 +266,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 FLAGS = ("--model", "gpt-4o-mini", "--n-epochs", "3", "--batch-size", "2")
 
 
-def test_infer(folder: Path) -> None:
+def test_infer(folder: Path, run: Run) -> None:
     found = lm.finetune.infer(folder / "results.csv", folder / "train.jsonl", **JOB)
-    plain = run("infer", "results.csv", "train.jsonl", *FLAGS, folder=folder)
+    plain = run("infer", "results.csv", "train.jsonl", *FLAGS)
     assert plain == (0, f"{found}\n", "")
-    as_json = run("infer", "results.csv", "train.jsonl", *FLAGS, "--json", folder=folder)
+    as_json = run("infer", "results.csv", "train.jsonl", *FLAGS, "--json")
     assert as_json == (0, f"{found.to_json()}\n", "")
 
 
-def test_explain(folder: Path) -> None:
+def test_explain(folder: Path, run: Run) -> None:
     found = lm.finetune.explain(folder / "results.csv", folder / "train.jsonl", **JOB)
-    plain = run("explain", "results.csv", "train.jsonl", *FLAGS, folder=folder)
+    plain = run("explain", "results.csv", "train.jsonl", *FLAGS)
     assert plain == (0, f"{found}\n", "")
-    alone = run("explain", "results.csv", "--hidden", "1", "--json", folder=folder)
+    alone = run("explain", "results.csv", "--hidden", "1", "--json")
     assert (alone.status, alone.err) == (0, "")
     assert json.loads(alone.out)["hidden_source"] == "given"
 
 
-def test_explain_writes_a_page(folder: Path) -> None:
-    found = run("explain", "results.csv", "--html", "page.html", folder=folder)
+def test_explain_writes_a_page(folder: Path, run: Run) -> None:
+    found = run("explain", "results.csv", "--html", "page.html")
     assert found == (0, "", "logitmeter: note: page.html written\n")
     page = (folder / "page.html").read_text("utf-8")
     assert page == lm.finetune.explain(folder / "results.csv").to_html()
@@ -299,17 +300,15 @@ def test_explain_writes_a_page(folder: Path) -> None:
         (("infer", "results.csv"), 2, "the following arguments are required: TRAIN.jsonl"),
     ],
 )
-def test_bad_usage_and_input(
-    arguments: tuple[str, ...], status: int, said: str, folder: Path
-) -> None:
-    found = run(*arguments, folder=folder)
+def test_bad_usage_and_input(arguments: tuple[str, ...], status: int, said: str, run: Run) -> None:
+    found = run(*arguments)
     assert (found.status, found.out) == (status, "")
     assert found.err.startswith(f"logitmeter: error: {said}")
 
 
 @pytest.mark.parametrize("command", ["infer", "explain"])
-def test_help(command: str, folder: Path) -> None:
-    found = run(command, "--help", folder=folder)
+def test_help(command: str, run: Run) -> None:
+    found = run(command, "--help")
     assert (found.status, found.err) == (0, "")
     assert f"examples:\n  logitmeter finetune {command} " in found.out
     assert max(map(len, found.out.splitlines())) <= 80

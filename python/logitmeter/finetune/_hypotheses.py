@@ -31,7 +31,7 @@ from logitmeter.finetune._epochs import Epochs
 
 if TYPE_CHECKING:
     from logitmeter.finetune._fit import Fit, Fits, Pooling
-    from logitmeter.finetune._steps import Plan, Steps
+    from logitmeter.finetune._steps import Plan, Rest, Steps
 
 __all__ = ["MOST_BY_CHANCE", "Hypothesis", "examine"]
 
@@ -56,9 +56,9 @@ class Hypothesis:
         examples' accuracies. The same for batches of one.
     encoding
         The encoding that counted the visible tokens, where it was not known.
-    last_batch
-        What becomes of examples that fill no batch: ``"short"``, ``"dropped"``, or ``"full"`` where
-        there are none.
+    rest
+        What becomes of examples that fill no batch at the end of an epoch: a ``"short"`` batch,
+        ``"dropped"``, or ``"carried"`` over into the next epoch; ``"full"`` where there are none.
     explained
         Steps explained at once, each example being used once an epoch.
     by_chance
@@ -77,7 +77,7 @@ class Hypothesis:
     batch_size: int
     pooling: Pooling
     encoding: str | None
-    last_batch: str
+    rest: Rest
     explained: int
     by_chance: float
     evidence: float
@@ -125,7 +125,7 @@ def examine(
         batch_size=plan.batch_size,
         pooling=pooling,
         encoding=encoding,
-        last_batch=plan.last_batch,
+        rest=plan.rest,
         explained=int(explained.sum()),
         by_chance=float((~informative).sum() + share * informative.sum()),
         evidence=evidence,

@@ -162,13 +162,15 @@ def _examined(
     lengths = counts.lengths(hidden)
     if lengths is None or not np.any(lengths):
         return
-    fits = Fits(steps, lengths)
+    fits: dict[int, Fits] = {}
     for plan in plans_tried:
+        repeated = np.tile(lengths, plan.joined)
+        known = fits.setdefault(plan.joined, Fits(steps, repeated))
         for pooling in _POOLINGS if plan.batch_size > 1 else _POOLINGS[:1]:
             yield examine(
                 steps,
-                lengths,
-                fits,
+                repeated,
+                known,
                 plan,
                 hidden=hidden,
                 pooling=pooling,
