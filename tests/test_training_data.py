@@ -110,7 +110,12 @@ def test_preference_data() -> None:
 
 
 def test_what_says_nothing_is_passed_over() -> None:
-    dumped: dict[str, Any] = BLUE | {"refusal": None, "audio": None, "annotations": [], "tool_calls": None}
+    dumped: dict[str, Any] = BLUE | {
+        "refusal": None,
+        "audio": None,
+        "annotations": [],
+        "tool_calls": None,
+    }
     example = {"messages": [USER, dumped], "parallel_tool_calls": False, "id": 7}
     assert visible([example]) == ["BLUE"]
 
