@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 Example = tuple[int, int]
 """Visible tokens and replies."""
@@ -23,29 +23,33 @@ class TrainingRun:
     batch_size: int = 1
     n_epochs: int = 3
     seed: int = 0
-    drop_last: bool = False
+    rest: Literal["short", "dropped", "carried"] = "short"
     pooling: str = "tokens"
     decimals: int | None = 5
     first: float = 0.6
     last: float = 0.95
     certain: float = 0.995
-    generator: random.Random = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.generator = random.Random(self.seed)
+    generator: random.Random = field(default_factory=random.Random, repr=False)
 
     def rows(self) -> list[dict[str, Any]]:
-        batches = [batch for _ in range(self.n_epochs) for batch in self.epoch()]
+        self.generator.seed(self.seed)
+        batches = self.batches()
         return [
             {"step": step, "train_accuracy": self.reported(batch, step / len(batches))}
             for step, batch in enumerate(batches, start=1)
         ]
 
-    def epoch(self) -> list[list[Example]]:
-        shuffled = self.generator.sample(self.examples, len(self.examples))
+    def batches(self) -> list[list[Example]]:
+        number = len(self.examples)
+        epochs = [self.generator.sample(self.examples, number) for _ in range(self.n_epochs)]
+        if self.rest == "carried":
+            return self.cut([example for epoch in epochs for example in epoch])
+        return [batch for epoch in epochs for batch in self.cut(epoch)]
+
+    def cut(self, examples: list[Example]) -> list[list[Example]]:
         size = self.batch_size
-        batches = [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
-        return batches[:-1] if self.drop_last and len(batches[-1]) < size else batches
+        batches = [examples[start : start + size] for start in range(0, len(examples), size)]
+        return batches[:-1] if self.rest == "dropped" and len(batches[-1]) < size else batches
 
     def reported(self, batch: list[Example], progress: float) -> float:
         likely = self.first + (self.last - self.first) * progress

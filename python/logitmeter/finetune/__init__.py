@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from logitmeter.finetune.listing import TokenListing, token_listing
     from logitmeter.finetune.logprobs import evaluate_logprobs
     from logitmeter.finetune.results import read_results
-    from logitmeter.finetune.templates import Template
-    from logitmeter.finetune.visible import (
+    from logitmeter.finetune.suspect import (
         BrokenRow,
-        Visible,
+        ImpossibleAccuracy,
         broken_rows,
-        visible_accuracy,
-        visible_loss,
+        impossible_accuracies,
     )
+    from logitmeter.finetune.templates import Template
+    from logitmeter.finetune.visible import Visible, visible_accuracy, visible_loss
 
 __all__ = [
     "Baseline",
@@ -34,6 +34,7 @@ __all__ = [
     "Chance",
     "Explanation",
     "Hypothesis",
+    "ImpossibleAccuracy",
     "Inference",
     "Template",
     "TokenListing",
@@ -45,6 +46,7 @@ __all__ = [
     "chat_tokens",
     "evaluate_logprobs",
     "explain",
+    "impossible_accuracies",
     "infer",
     "read_results",
     "recover_fractions",
@@ -67,8 +69,14 @@ _HOMES = {
     "listing": ("TokenListing", "token_listing"),
     "logprobs": ("evaluate_logprobs",),
     "results": ("read_results",),
+    "suspect": (
+        "BrokenRow",
+        "ImpossibleAccuracy",
+        "broken_rows",
+        "impossible_accuracies",
+    ),
     "templates": ("Template",),
-    "visible": ("BrokenRow", "Visible", "broken_rows", "visible_accuracy", "visible_loss"),
+    "visible": ("Visible", "visible_accuracy", "visible_loss"),
 }
 
 

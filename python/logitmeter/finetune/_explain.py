@@ -12,7 +12,7 @@ from logitmeter.finetune._train import Counts, counted, is_text, reusable
 from logitmeter.finetune.explanation import Explanation, HiddenSource
 from logitmeter.finetune.levels import baseline
 from logitmeter.finetune.results import read_results
-from logitmeter.finetune.visible import broken_rows
+from logitmeter.finetune.suspect import ImpossibleAccuracy, broken_rows, impossible_accuracies
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,7 +68,7 @@ def explain(
     >>> rows = [{"step": s, "train_loss": 0.69, "train_accuracy": 0.5} for s in (1, 2)]
     >>> found = explain(rows, hidden=0)
     >>> print(found)
-    No hidden token a reply is, as you say, counted besides its visible ones.
+    As you say, no hidden tokens count in each reply besides the visible ones.
     ...
     """
     table = read_results(results)
@@ -96,6 +96,9 @@ def explain(
         ),
         encoding=named if isinstance(named, str) and named != encoding else None,
         broken=tuple(broken_rows(table)),
+        impossible=()
+        if counts is None
+        else _impossible(table, counts, number, inference, batch_size),
     )
 
 
@@ -131,6 +134,23 @@ def _counts(
             )
         encoding = inference.best.encoding
     return counted(train, model=model, encoding=encoding)[0], encoding
+
+
+def _impossible(
+    table: pa.Table,
+    counts: Counts,
+    hidden: int,
+    inference: Inference | None,
+    batch_size: int | None,
+) -> tuple[ImpossibleAccuracy, ...]:
+    """List the accuracies that no batch of these conversations can give, short ones included."""
+    if batch_size is None and inference is not None and inference.determined:
+        batch_size = inference.best.batch_size
+    lengths = counts.lengths(hidden)
+    if batch_size is None or lengths is None:
+        return ()
+    tokens = range(max(1, int(lengths.min())), batch_size * int(lengths.max()) + 1)
+    return tuple(impossible_accuracies(table, tokens))
 
 
 def _tokens(counts: Counts, hidden: int) -> Tokens | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from logitmeter.finetune._steps import Plan, Steps
 
-__all__ = ["Fit", "Pooling", "fits_of", "share_by_chance"]
+__all__ = ["Fit", "Fits", "Pooling"]
 
 Array = np.ndarray[Any, Any]
 Pooling = Literal["tokens", "examples"]
@@ -56,26 +56,50 @@ class Fit:
     explains: Array
 
 
-def fits_of(steps: Steps, lengths: Array, plan: Plan, pooling: Pooling) -> tuple[Fit, Fit] | None:
-    """Fit full batches and the short one that ends an epoch; None if they can give any figure."""
-    full = _fit(steps.values, steps.half_widths, lengths, plan.batch_size, pooling)
-    if full is None or plan.last_batch != "short":
-        return None if full is None else (full, full)
-    short = _fit(steps.values, steps.half_widths, lengths, plan.left_over, pooling)
-    return None if short is None else (full, short)
+class Fits:
+    """The fits of one run under one hypothesis of the examples' lengths, each worked out once."""
 
+    def __init__(self, steps: Steps, lengths: Array) -> None:
+        self._steps = steps
+        self._lengths = lengths
+        self._fits: dict[tuple[int, Pooling], Fit | None] = {}
+        self._shares: dict[tuple[int, Pooling], float] = {}
 
-def share_by_chance(steps: Steps, lengths: Array, plan: Plan, pooling: Pooling) -> float:
-    """Estimate the share of arbitrary figures that would be explained, close to the real ones."""
-    kinds = np.flatnonzero(steps.informative)[:: max(1, int(steps.informative.sum()) // _SAMPLE)]
-    values, half_widths = steps.values[kinds], steps.half_widths[kinds]
-    near = (values + np.outer(_JITTER, 2 * half_widths)).ravel()
-    inside = (near > 0) & (near < 1)
-    if not inside.any():
-        return 0.0
-    cells = np.tile(half_widths, len(_JITTER))
-    fit = _fit(near[inside], cells[inside], lengths, plan.batch_size, pooling)
-    return 1.0 if fit is None else float((fit.likelihood > 0).mean())
+    def of(self, plan: Plan, pooling: Pooling) -> tuple[Fit, Fit] | None:
+        """Give those of full batches and of the short one that ends an epoch.
+
+        None if they can give any figure.
+        """
+        full = self._of_size(plan.batch_size, pooling)
+        short = self._of_size(plan.left_over, pooling) if plan.last_batch == "short" else full
+        return None if full is None or short is None else (full, short)
+
+    def share_by_chance(self, plan: Plan, pooling: Pooling) -> float:
+        """Estimate the share of arbitrary figures, close to the real ones, that are explained."""
+        key = plan.batch_size, pooling
+        if key not in self._shares:
+            self._shares[key] = self._share_by_chance(*key)
+        return self._shares[key]
+
+    def _of_size(self, size: int, pooling: Pooling) -> Fit | None:
+        key = size, pooling
+        if key not in self._fits:
+            steps = self._steps
+            self._fits[key] = _fit(steps.values, steps.half_widths, self._lengths, size, pooling)
+        return self._fits[key]
+
+    def _share_by_chance(self, size: int, pooling: Pooling) -> float:
+        steps = self._steps
+        every = max(1, int(steps.informative.sum()) // _SAMPLE)
+        kinds = np.flatnonzero(steps.informative)[::every]
+        values, half_widths = steps.values[kinds], steps.half_widths[kinds]
+        near = (values + np.outer(_JITTER, 2 * half_widths)).ravel()
+        inside = (near > 0) & (near < 1)
+        if not inside.any():
+            return 0.0
+        cells = np.tile(half_widths, len(_JITTER))
+        fit = _fit(near[inside], cells[inside], self._lengths, size, pooling)
+        return 1.0 if fit is None else float((fit.likelihood > 0).mean())
 
 
 def _fit(
@@ -104,7 +128,7 @@ def _fit_means(values: Array, half_widths: Array, lengths: Array, size: int) -> 
         return None
     means, weights = listed
     below = np.concatenate([[0.0], weights.cumsum()])
-    reach = half_widths * (1 + 1e-6) + 1e-9  # the means are rounded to ten decimals
+    reach = half_widths * (1 + 1e-6) + 1e-9  # the means are added up as floats
     low = np.searchsorted(means, values - reach)
     high = np.searchsorted(means, values + reach, side="right")
     between = 1.0 - float(weights[0] + weights[-1])

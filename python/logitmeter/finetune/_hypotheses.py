@@ -28,18 +28,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from logitmeter.finetune._epochs import Epochs
-from logitmeter.finetune._fit import fits_of, share_by_chance
 
 if TYPE_CHECKING:
-    from logitmeter.finetune._fit import Fit, Pooling
-    from logitmeter.finetune._steps import Plan, Steps
+    from logitmeter.finetune._fit import Fit, Fits, Pooling
+    from logitmeter.finetune._steps import Plan, Rest, Steps
 
 __all__ = ["MOST_BY_CHANCE", "Hypothesis", "examine"]
 
 Array = np.ndarray[Any, Any]
 
 MOST_BY_CHANCE = 0.5
-"""Where more is explained by chance, accuracies tell too little of sums to weigh totals by."""
+"""Where more is explained by chance, accuracies tell too little of what each batch held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,9 @@ class Hypothesis:
         examples' accuracies. The same for batches of one.
     encoding
         The encoding that counted the visible tokens, where it was not known.
-    last_batch
-        What becomes of examples that fill no batch: ``"short"``, ``"dropped"``, or ``"full"`` where
-        there are none.
+    rest
+        What becomes of examples that fill no batch at the end of an epoch: a ``"short"`` batch,
+        ``"dropped"``, or ``"carried"`` over into the next epoch; ``"full"`` where there are none.
     explained
         Steps explained at once, each example being used once an epoch.
     by_chance
@@ -78,7 +77,7 @@ class Hypothesis:
     batch_size: int
     pooling: Pooling
     encoding: str | None
-    last_batch: str
+    rest: Rest
     explained: int
     by_chance: float
     evidence: float
@@ -95,6 +94,7 @@ class Hypothesis:
 def examine(
     steps: Steps,
     lengths: Array,
+    fits: Fits,
     plan: Plan,
     *,
     hidden: int,
@@ -110,22 +110,22 @@ def examine(
     if plan.n_epochs is not None:
         explained &= plan.epoch(steps.number) < plan.n_epochs
     share, evidence = 1.0, 0.0
-    fits = fits_of(steps, lengths, plan, pooling)
-    if fits is not None:
-        gain = _gain(steps, plan, fits)
+    pair = fits.of(plan, pooling)
+    if pair is not None:
+        share = fits.share_by_chance(plan, pooling)
+        gain = _gain(steps, plan, pair)
         explained &= gain > 0
-        epochs = Epochs(steps, lengths, plan, *fits) if pooling == "tokens" else None
+        telling = pooling == "tokens" and share < MOST_BY_CHANCE
+        epochs = Epochs(steps, lengths, plan, *pair) if telling else None
         if epochs is not None:
             explained &= epochs.possible(explained, gain)
-        share = share_by_chance(steps, lengths, plan, pooling)
-        telling = epochs if share < MOST_BY_CHANCE else None
-        evidence = _evidence(gain, explained, informative, telling)
+        evidence = _evidence(gain, explained, informative, epochs)
     return Hypothesis(
         hidden=hidden,
         batch_size=plan.batch_size,
         pooling=pooling,
         encoding=encoding,
-        last_batch=plan.last_batch,
+        rest=plan.rest,
         explained=int(explained.sum()),
         by_chance=float((~informative).sum() + share * informative.sum()),
         evidence=evidence,

@@ -69,8 +69,8 @@ def _figure(plot: Plot) -> str:
         for number, one in enumerate(plot.series)
     )
     keys += "".join(
-        f'<span><i class="key level"></i>{html.escape(level.name)}: {number_text(level.value)}</span>'
-        for level in plot.near
+        f'<span><i class="key level"></i>{html.escape(name)}: {number_text(value)}</span>'
+        for name, value in plot.near
     )
     return (
         f"<h2>{html.escape(plot.title)}</h2>"

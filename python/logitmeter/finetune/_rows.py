@@ -38,25 +38,31 @@ class Row(NamedTuple):
 
 def rows_of(source: Any) -> list[Row]:
     """List the rows of a source; see `read_results` for what that may be."""
-    if isinstance(source, str | os.PathLike):
-        content = _content(source)
-        if content is None:
-            path = os.fspath(source)
-            return _parsed(Path(path).read_bytes(), path)
-        return _parsed(content, None)
+    content, path = _content(source)
+    rows = (
+        list(_of_objects(_as_python(source), None)) if content is None else _parsed(content, path)
+    )
+    if not rows:
+        raise CorruptInputError("no results: no row holds metrics", path=path, got="no row")
+    return rows
+
+
+def _content(source: Any) -> tuple[bytes | None, str | None]:
+    """Give the content of a file and its path, where the source is either.
+
+    A string is a path, unless it has lines, is JSON, or is base64 of CSV.
+    """
     if isinstance(source, bytes | bytearray | memoryview):
-        return _parsed(bytes(source), None)
-    return list(_of_objects(_as_python(source), None))
-
-
-def _content(source: str | os.PathLike[str]) -> bytes | None:
-    """Give the text itself where a string is no path: it has lines, is JSON or base64 of CSV."""
-    if not isinstance(source, str):
-        return None
-    content = source.encode(errors="surrogateescape")
-    if "\n" in source or source.lstrip()[:1] in {"{", "["}:
-        return content
-    return content if b"," in (_from_base64(content) or b"") else None
+        return bytes(source), None
+    if isinstance(source, str):
+        content = source.encode(errors="surrogateescape")
+        is_text = "\n" in source or source.lstrip()[:1] in {"{", "["}
+        if is_text or b"," in (_from_base64(content) or b""):
+            return content, None
+    if isinstance(source, str | os.PathLike):
+        path = os.fspath(source)
+        return Path(path).read_bytes(), path
+    return None, None
 
 
 def _from_base64(content: bytes) -> bytes | None:

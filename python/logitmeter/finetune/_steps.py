@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,15 +14,16 @@ from logitmeter.finetune.fractions import rounding_of
 if TYPE_CHECKING:
     from logitmeter.finetune.fractions import Rounding
 
-__all__ = ["LastBatch", "Plan", "Steps", "plans"]
+__all__ = ["Plan", "Rest", "Steps", "plans"]
 
 Array = np.ndarray[Any, Any]
 LastBatch = Literal["full", "short", "dropped"]
+Rest = Literal["full", "short", "dropped", "carried"]
 
-MOST_EPOCHS = 50
+MOST_EPOCHS = 25
 """More than these are not taken for a run's full length unless they are stated."""
 
-_STOPPED_EARLY = 0.1
+_STOPPED_EARLY = 0.01
 """The odds that a file does not hold its run to the end."""
 
 _TOO_LONG = 1e-6
@@ -96,12 +97,21 @@ class Plan:
         short batch, or they are dropped.
     n_epochs
         None if it is not known.
+    joined
+        Epochs that make one here: where batches go on over the end of an epoch, all of them do, and
+        `examples` counts each example as often.
     """
 
     examples: int
     batch_size: int
     last_batch: LastBatch
     n_epochs: int | None
+    joined: int = 1
+
+    @property
+    def rest(self) -> Rest:
+        """What becomes of the examples that fill no batch, in a word."""
+        return self.last_batch if self.joined == 1 else "carried"
 
     @property
     def steps_per_epoch(self) -> int:
@@ -152,4 +162,8 @@ def plans(examples: int, batch_size: int, n_epochs: int | None) -> list[Plan]:
     found = [Plan(examples, batch_size, "short", n_epochs)]
     if examples > batch_size:
         found.append(Plan(examples, batch_size, "dropped", n_epochs))
+    if n_epochs is not None and n_epochs > 1:
+        found += [
+            replace(plan, joined=n_epochs) for plan in plans(examples * n_epochs, batch_size, 1)
+        ]
     return found

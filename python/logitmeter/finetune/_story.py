@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from logitmeter._numbers import count, number_text, plural
 from logitmeter.finetune._stages import below_from, curve
 from logitmeter.finetune.levels import chance
-from logitmeter.finetune.visible import CAUSES
+from logitmeter.finetune.suspect import CAUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,8 +70,8 @@ def sections(of: Explanation) -> list[Section]:
     found = [_visible(of), _levels(of)]
     if of.inference is not None:
         found.append(Section("How many tokens are hidden", [], verbatim=str(of.inference)))
-    if of.broken:
-        found.append(_broken(of))
+    if of.broken or of.impossible:
+        found.append(_suspect(of))
     return [*found, Section("What is assumed", list(_assumed(of)))]
 
 
@@ -189,24 +189,32 @@ def _example_levels(of: Explanation) -> Section:
     return Section(title, [sentence], Table(("", "loss", "accuracy"), rows))
 
 
-def _broken(of: Explanation) -> Section:
+def _suspect(of: Explanation) -> Section:
     rows = [
         (f"{count(row.step)} ({row.split})", *map(number_text, (row.loss, row.accuracy, row.least)))
         for row in of.broken[:_MOST_ROWS]
     ]
-    left = len(of.broken) - _MOST_ROWS
-    sentences = [
-        (
+    table = Table(("step", "loss", "accuracy", "least loss"), rows) if rows else None
+    return Section("Rows that cannot be what they say", list(_suspicions(of)), table)
+
+
+def _suspicions(of: Explanation) -> Iterator[str]:
+    if of.impossible:
+        shown = ", ".join(f"{row.accuracy:g} at {row.step}" for row in of.impossible[:_MOST_ROWS])
+        yield (
+            f"{plural(len(of.impossible), 'accuracy', 'accuracies')} of no batch of these replies,"
+            f" whatever was predicted: {shown}{_and_more(len(of.impossible))}."
+        )
+    if of.broken:
+        yield (
             f"{plural(len(of.broken), 'row')} with a loss below (1 - accuracy) * ln 2, which a"
-            f" missed token costs at least{f' (and {left} more rows)' if left > 0 else ''}."
-        ),
-        f"Likely causes: {'; '.join(CAUSES)}.",
-    ]
-    return Section(
-        "Rows that cannot be what they say",
-        sentences,
-        Table(("step", "loss", "accuracy", "least loss"), rows),
-    )
+            f" missed token costs at least{_and_more(len(of.broken))}."
+        )
+        yield f"Likely causes: {'; '.join(CAUSES)}."
+
+
+def _and_more(number: int) -> str:
+    return f" (the first {_MOST_ROWS} are shown)" if number > _MOST_ROWS else ""
 
 
 def _assumed(of: Explanation) -> Iterator[str]:

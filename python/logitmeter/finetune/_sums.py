@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 MOST_LEFT_OUT = 12
 """The search for steps to leave out ends here: such a hypothesis has lost anyway."""
 
-MOST_MEANS = 300_000
+MOST_MEANS = 50_000
 """More means than these are not worth listing: printed figures cannot tell them apart."""
 
 _MEAN_DIGITS = 10
@@ -81,30 +81,42 @@ def batch_means(lengths: Array, size: int) -> tuple[Array, Array] | None:
     ([0.0, 0.5, 1.0], [0.417, 0.167, 0.417])
     """
     distinct, copies = np.unique(lengths, return_counts=True)
-    if distinct.sum() > MOST_MEANS:
+    added = _added_accuracies(tuple(distinct.tolist()), tuple(copies.tolist()), size)
+    return None if added is None else (added[0] / size, added[1])
+
+
+@lru_cache(maxsize=64)
+def _added_accuracies(
+    lengths: tuple[int, ...], copies: tuple[int, ...], size: int
+) -> tuple[Array, Array] | None:
+    """List the sums of so many accuracies, from those of one less."""
+    if size == 1:
+        return _accuracies(lengths, copies)
+    fewer = _added_accuracies(lengths, copies, size - 1)
+    one = _added_accuracies(lengths, copies, 1)
+    if fewer is None or one is None or fewer[0].size * one[0].size > MOST_MEANS:
         return None
-    single = np.concatenate([np.arange(length + 1) / length for length in distinct])
-    chance = np.concatenate(
-        [
-            np.full(length + 1, copy / ((length + 1) * copies.sum()))
-            for length, copy in zip(distinct, copies, strict=True)
-        ]
-    )
-    totals, weights = _collected(single, chance)
-    single, chance = totals, weights
-    for _ in range(size - 1):
-        if totals.size * single.size > MOST_MEANS:
-            return None
-        totals, weights = _collected(
-            np.add.outer(totals, single).ravel(), np.multiply.outer(weights, chance).ravel()
-        )
-    return totals / size, weights
+    sums, chances = (np.add.outer(fewer[0], one[0]), np.multiply.outer(fewer[1], one[1]))
+    return _collected(sums.ravel(), chances.ravel())
+
+
+def _accuracies(lengths: tuple[int, ...], copies: tuple[int, ...]) -> tuple[Array, Array] | None:
+    """List the accuracies of one example."""
+    if sum(lengths) > MOST_MEANS:
+        return None
+    values = [np.arange(length + 1) / length for length in lengths]
+    chances = [
+        np.full(length + 1, copy / ((length + 1) * sum(copies)))
+        for length, copy in zip(lengths, copies, strict=True)
+    ]
+    return _collected(np.concatenate(values), np.concatenate(chances))
 
 
 def _collected(values: Array, weights: Array) -> tuple[Array, Array]:
     """Add up the weights of values that differ only by the arithmetic."""
-    distinct, place = np.unique(values.round(_MEAN_DIGITS), return_inverse=True)
-    return distinct, np.bincount(place.ravel(), weights)
+    rounded = values.round(_MEAN_DIGITS)
+    _, first, place = np.unique(rounded, return_index=True, return_inverse=True)
+    return values[first], np.bincount(place.ravel(), weights)
 
 
 def fewest_left_out(

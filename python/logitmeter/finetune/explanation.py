@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from logitmeter.finetune._story import Section, Table
     from logitmeter.finetune.inference import Inference
     from logitmeter.finetune.levels import Baseline
-    from logitmeter.finetune.visible import BrokenRow
+    from logitmeter.finetune.suspect import BrokenRow, ImpossibleAccuracy
 
 __all__ = ["Explanation", "HiddenSource"]
 
@@ -59,6 +59,8 @@ class Explanation:
         The encoding that explains the run best, where none was given.
     broken
         Rows that break ``loss >= (1 - accuracy) * ln 2``.
+    impossible
+        Accuracies that no batch of the conversations can give, where their size is known.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class Explanation:
     level: Baseline | None
     encoding: str | None
     broken: tuple[BrokenRow, ...]
+    impossible: tuple[ImpossibleAccuracy, ...]
 
     @cached_property
     def stages(self) -> list[Stage]:
@@ -142,6 +145,7 @@ class Explanation:
             "stages": [_stage_dict(stage) for stage in self.stages],
             "level": None if self.level is None else self.level._asdict(),
             "broken": [row._asdict() for row in self.broken],
+            "impossible": [row._asdict() for row in self.impossible],
             "inference": None if self.inference is None else self.inference.to_dict(),
         }
 

@@ -23,7 +23,7 @@ from logitmeter.exceptions import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Rounding", "consistent", "recover_fractions", "rounding_of"]
+__all__ = ["Rounding", "consistent", "half_widths", "recover_fractions", "rounding_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -88,6 +88,16 @@ def rounding_of(figures: Array, decimals: int | None = None) -> Rounding:
     return Rounding(None, bits=32 if is_float32 else 64)
 
 
+def half_widths(figures: Any) -> Any:
+    """Give how far reported figures, one or an array, may lie from the exact ones."""
+    flat = np.ravel(np.asarray(figures, dtype=np.float64))
+    half = np.zeros(flat.shape)
+    finite = np.isfinite(flat)
+    if finite.any():
+        half[finite] = rounding_of(flat[finite]).half_widths(flat[finite])
+    return half.reshape(np.shape(figures))
+
+
 def _decimals(figure: float) -> int:
     exponent = Decimal(repr(figure)).as_tuple().exponent
     return -exponent if isinstance(exponent, int) else 0
@@ -99,12 +109,16 @@ def consistent(figures: Array, half_widths: Array, tokens: Array) -> Array:
     Returns
     -------
     array
-        Integers ``[figures, tokens]``; 0 where the figure is no j/N.
+        Whole numbers as float64 ``[figures, tokens]``; 0 where the figure is no j/N.
     """
-    low = np.ceil(np.outer(figures - half_widths, tokens) - _SLACK)
-    high = np.floor(np.outer(figures + half_widths, tokens) + _SLACK)
-    found = np.minimum(high, tokens) - np.maximum(low, 0) + 1
-    counts: Array = np.maximum(found, 0).astype(np.int64)
+    low = np.outer(figures - half_widths, tokens)
+    high = np.outer(figures + half_widths, tokens)
+    low -= _SLACK
+    high += _SLACK
+    np.maximum(np.ceil(low, out=low), 0, out=low)
+    np.minimum(np.floor(high, out=high), tokens, out=high)
+    high -= low - 1
+    counts: Array = np.maximum(high, 0, out=high)
     return counts
 
 

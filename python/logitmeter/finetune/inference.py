@@ -2,18 +2,19 @@
 
 When is it determined? A wrong answer is worse than none, so that all of this must hold:
 
-1. the odds for this number of hidden tokens are at least a million to one, against all others
+1. the odds for this number of hidden tokens are at least ten thousand to one, against all others
    together and against arbitrary figures (evidence and number of steps, see `_hypotheses`);
 2. its margin, the steps that it explains more than any comparable rival, exceeds the steps that it
-   leaves unexplained: were they all the rival's, it would still lead;
+   leaves unexplained by three at least: were they all the rival's, it would still lead;
 3. by chance it would explain less than half of the steps that say something;
 4. it lies within the numbers tried, not at an end of them, and is not negative: those are controls,
    for where fewer tokens count than were taken for visible, the counts are not the service's.
 
-A rival is comparable if it has another number of hidden tokens, less than one and a half times the
-tokens a step (with twice as many it explains whatever the best does, and more: then the odds have
-to tell) and would not explain most by chance unless the best would. Steps that nothing explains
-lower the margin and the odds; no single one is a veto.
+A rival is comparable if it has another number of hidden tokens, explains the number of steps no
+worse, has less than one and a half times the tokens a step (with twice as many it explains whatever
+the best does, and more) and would not explain most by chance unless the best would. With the others
+counts tell nothing, and the odds have to. Steps that nothing explains lower the margin and the
+odds; no single one is a veto.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Inference"]
 
-LEAST_LOG_ODDS = math.log(10**6)
+LEAST_LOG_ODDS = math.log(10**4)
+LEAST_LEAD = 3
 FINER = 1.5
 _MOST_ROWS = 12
 _MOST_STEPS = 8
@@ -58,11 +60,13 @@ class Inference:
     Examples
     --------
     >>> import logitmeter as lm
-    >>> accuracies = ["0.83333", "0.8", "0.91667", "0.71429"]
-    >>> run = [{"train_accuracy": float(accuracy)} for accuracy in accuracies]
+    >>> accuracies = [0.83333, 0.8, 0.91667, 0.71429]
+    >>> run = [{"train_accuracy": accuracy} for accuracy in accuracies]
     >>> found = lm.finetune.infer(run, [3, 4, 5, 10], batch_size=1, n_epochs=1)
-    >>> found.best.hidden, found.best.explained, found.determined
-    (2, 4, True)
+    >>> found.best.hidden, found.best.explained, found.hidden
+    (2, 4, None)
+    >>> found.doubts
+    ('h = 2 leads by 2, with 0 steps unexplained',)
     """
 
     hypotheses: tuple[Hypothesis, ...]
@@ -84,6 +88,7 @@ class Inference:
     def _is_rival(self, other: Hypothesis) -> bool:
         return (
             other.hidden != self.best.hidden
+            and other.log_prior >= self.best.log_prior
             and other.tokens_per_step < FINER * self.best.tokens_per_step
             and self._share_by_chance(other)
             < max(MOST_BY_CHANCE, 2 * self._share_by_chance(self.best))
@@ -123,9 +128,9 @@ class Inference:
             yield f"the odds for h = {best.hidden} are {odds}"
         if rival is not None and self.margin <= 0:
             yield f"h = {rival.hidden} explains as many steps"
-        elif self.margin <= len(best.unexplained):
+        elif self.margin < len(best.unexplained) + LEAST_LEAD:
             missed = f"{plural(len(best.unexplained), 'step')} unexplained"
-            yield f"h = {best.hidden} leaves {missed}, no less than it leads by"
+            yield f"h = {best.hidden} leads by {count(self.margin)}, with {missed}"
         if self._share_by_chance(best) >= MOST_BY_CHANCE:
             yield "most accuracies would be explained by chance"
         if best.hidden < 0:

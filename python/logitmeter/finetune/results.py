@@ -145,7 +145,7 @@ def _number(cell: Any, place: Place) -> float | None:
     if cell is None or cell == "":
         return None
     if isinstance(cell, bool):
-        raise place.unlike("a number", cell)
+        raise place.unlike("a number or nothing", cell)
     try:
         value = float(cell)
     except (TypeError, ValueError):

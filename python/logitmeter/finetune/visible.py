@@ -1,45 +1,26 @@
-"""From a dashboard's figures back to the visible reply, and rows that cannot be what they say.
+"""From a dashboard's figures back to the visible reply.
 
 With v visible and h hidden tokens (of a reply, or of all of a batch), N = v + h, and hidden tokens
 that are predicted with certainty (loss 0, correct), which is nearly so after the first steps::
 
     visible loss = loss * N / v,   visible accuracy = (accuracy * N - h) / v
 
-Without that assumption there are bounds. Each token that is not predicted has p <= 1/2, hence a
-loss of ln 2 at least; so that loss >= (1 - accuracy) * ln 2 in every row that counts the same
-tokens for both.
+Without that assumption there are bounds: each token that is not predicted has p <= 1/2, hence a
+loss of ln 2 at least.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from logitmeter.arguments import whole
 from logitmeter.exceptions import SettingsError
-from logitmeter.finetune.fractions import rounding_of
-from logitmeter.finetune.results import read_results
+from logitmeter.finetune.fractions import half_widths
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-__all__ = ["BrokenRow", "Visible", "broken_rows", "visible_accuracy", "visible_loss"]
-
-CAUSES = (
-    "the loss and the accuracy do not count the same tokens",
-    "the loss is weighted, smoothed, cut off, or a mean over other batches",
-    "a tie at the highest logit counted as wrong",
-    "the figures were cut or edited",
-)
-"""What breaks the bound, as far as is known."""
-
-_PAIRS = (
-    ("train", "train_loss", "train_accuracy"),
-    ("valid", "valid_loss", "valid_accuracy"),
-    ("full_valid", "full_valid_loss", "full_valid_accuracy"),
-)
+__all__ = ["Visible", "visible_accuracy", "visible_loss"]
 
 
 class Visible(NamedTuple):
@@ -56,28 +37,6 @@ class Visible(NamedTuple):
     value: Any
     low: Any
     high: Any
-
-
-class BrokenRow(NamedTuple):
-    """A row whose loss is below what its accuracy leaves.
-
-    Attributes
-    ----------
-    step
-        Its number.
-    split
-        ``"train"``, ``"valid"`` or ``"full_valid"``.
-    loss, accuracy
-        As reported.
-    least
-        The lowest loss, in nats, that goes with the accuracy.
-    """
-
-    step: int
-    split: str
-    loss: float
-    accuracy: float
-    least: float
 
 
 def visible_accuracy(accuracy: Any, *, visible: int, hidden: int) -> Visible:
@@ -112,7 +71,7 @@ def visible_accuracy(accuracy: Any, *, visible: int, hidden: int) -> Visible:
     total = _tokens(visible, hidden)
     reported = _figures("accuracy", accuracy, most=1.0)
     correct = reported * total
-    slack = _slack(reported) * total
+    slack = half_widths(reported) * total
     certain = (correct - hidden) / visible
     value = np.where(correct - hidden < -slack, np.nan, np.clip(certain, 0, 1))
     low = np.clip((correct - slack - hidden) / visible, 0, 1)
@@ -158,56 +117,6 @@ def visible_loss(loss: Any, *, visible: int, hidden: int, accuracy: Any = None) 
         best = np.asarray(visible_accuracy(accuracy, visible=visible, hidden=hidden).high)
         low = np.minimum(value, (1 - best) * math.log(2))
     return Visible(*map(_given, (value, low, value)))
-
-
-def broken_rows(results: Any) -> list[BrokenRow]:
-    """List the rows that break ``loss >= (1 - accuracy) * ln 2``, beyond what rounding explains.
-
-    Parameters
-    ----------
-    results
-        What `read_results` reads.
-
-    Returns
-    -------
-    list of BrokenRow
-        By split, then by step; `CAUSES` says what is usually behind it.
-
-    Raises
-    ------
-    CorruptInputError
-        As `read_results`.
-
-    Examples
-    --------
-    >>> rows = [{"step": 1, "train_loss": 1.52347, "train_accuracy": 0.0}]
-    >>> rows += [{"step": 2, "train_loss": 0.57719, "train_accuracy": 0.0}]
-    >>> [(row.step, round(row.least, 4)) for row in broken_rows(rows)]
-    [(2, 0.6931)]
-    """
-    table = read_results(results)
-    return [row for names in _PAIRS for row in _broken(table, *names)]
-
-
-def _broken(table: pa.Table, split: str, loss_name: str, accuracy_name: str) -> list[BrokenRow]:
-    columns = [table[name].to_numpy() for name in ("step", loss_name, accuracy_name)]
-    known = ~np.isnan(columns[1]) & ~np.isnan(columns[2])
-    steps, losses, accuracies = (column[known] for column in columns)
-    least = (1 - accuracies - _slack(accuracies)) * math.log(2)
-    broken = losses + _slack(losses) < least
-    rows = (column[broken].tolist() for column in (steps, losses, accuracies))
-    return [
-        BrokenRow(step, split, loss, accuracy, (1 - accuracy) * math.log(2))
-        for step, loss, accuracy in zip(*rows, strict=True)
-    ]
-
-
-def _slack(figures: Any) -> Any:
-    """Give how far reported figures may lie from the exact ones."""
-    flat = np.atleast_1d(figures)
-    if not flat.size or not np.all(np.isfinite(flat)):
-        return np.zeros_like(figures)
-    return np.reshape(rounding_of(flat).half_widths(flat), np.shape(figures))
 
 
 def _tokens(visible: int, hidden: int) -> int:
