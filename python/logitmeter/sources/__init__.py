@@ -63,7 +63,8 @@ def scan(
         Integers ``[N]`` or ``[B, T]``, or files of labels, paired with those of `source` in order.
     columns
         Our names to those of the source: ``{"labels": "input_ids"}``; None leaves one unused.
-        Ours are logits, labels (also found as label), mask, role, weight and sequence_id.
+        Ours are logits, labels (also found as label), mask, role, weight, sequence_id and
+        batch_id.
     dtype
         The element type, where the input cannot say it: ``"bf16"`` for 16-bit integers.
     values
