@@ -145,6 +145,7 @@ def test_an_unknown_role_is_an_error_by_position(role: Any, got: str) -> None:
         lm.evaluate(table(), role=pa.array(roles))
     error = caught.value
     assert (error.position, error.row, error.got) == (0, 0, got)
+    assert str(error).endswith("columns={'role': None} leaves a column of other roles unused")
     assert error.expected == '"prompt", "visible" or "hidden"'
     assert lm.check(table(), role=pa.array(roles)).problems[0].position == 0
 

@@ -58,7 +58,9 @@ impl Selector {
         } else {
             ("mask", "true or false, 1 or 0")
         };
-        let message = format!("{name} is {got} at position {}; expected {wanted}", self.position);
+        let unused =
+            if by_role { "; columns={'role': None} leaves a column of other roles unused" } else { "" };
+        let message = format!("{name} is {got} at position {}; expected {wanted}{unused}", self.position);
         let error = Error::new(ErrorKind::Label, message).wanted(wanted, got);
         self.fail(self.position as i64, Check::Mark, error);
     }
