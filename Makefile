@@ -188,7 +188,7 @@ bench-streaming: $(BENCH_READY) ## a warm Arrow file, mapped and read, beside th
 bench-kernel: ## the kernel alone, by Criterion
 	cargo bench $(LOCKED) --manifest-path benches/kernel/Cargo.toml --target-dir target/bench
 
-TORCH ?= debian# or pypi: the current one, with 3 GB of CUDA libraries
+TORCH ?= debian# or pypi: the current one, with 5 GB of CUDA libraries
 .PHONY: bench-peers
 bench-peers: ## torch as a peer of `make bench`, in .venv-peers (as root: installs Debian's)
 	benches/install_peers.sh $(TORCH)

@@ -29,6 +29,7 @@ class Group:
     cases: tuple[Case, ...] = ()
 
 
+PLAIN = Case("plain")
 RUN_ROWS = 8
 BLOCK_COLUMNS = 2_048
 

@@ -4,7 +4,7 @@
 #
 # debian (the default): Debian's python3-torch, 150 MB, for the processor alone; an older torch, without
 # torch.compile. Installed where this runs as root on Debian; elsewhere it must be there.
-# pypi: the current torch, which brings about 3 GB of CUDA libraries along. It has torch.compile.
+# pypi: the current torch, which brings 5 GB of CUDA libraries along. It has torch.compile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/debian.sh

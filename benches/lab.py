@@ -7,27 +7,24 @@ given. Every answer is checked against NumPy in float64 before anything is timed
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import data
 import numpy as np
+from cases import BLOCK_COLUMNS, PLAIN, RUN_ROWS
+from process import PEERS, Process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import data
+    from cases import Case
 
 Array = np.ndarray[Any, Any]
 
-HERE = Path(__file__).parent
-PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
 IN_PEERS = frozenset({"torch cross_entropy + argmax", "torch.compile, fused"})
 
 # How far a loss may be off, relatively: ours by what is promised, peers' by what float32 gives.
@@ -46,6 +43,7 @@ class Work:
     mask: Array | None = None
     vocab_mask: Array | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    num_bytes: int = 0
 
     @property
     def fraction(self) -> float:
@@ -86,44 +84,6 @@ class Result:
         ]
 
 
-class Process:
-    """One worker."""
-
-    def __init__(self, place: str) -> None:
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-        python = sys.executable
-        if place == "peers":
-            python = str(PEERS)
-            environment.pop("PYTHONPATH", None)
-        elif place != "main":
-            environment["LOGITMETER_ISA"] = place
-        self._process = subprocess.Popen(  # noqa: S603 - ours
-            [python, str(HERE / "worker.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self.loaded: set[str] = set()
-
-    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """Give the reply to a command."""
-        process = self._process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        if not line:
-            raise SystemExit(f"the worker died at {do} {arguments}: its message is above")
-        reply: dict[str, Any] = json.loads(line)
-        return reply
-
-    def close(self) -> None:
-        """Let it end."""
-        self._process.communicate()
-
-
 class Lab:
     """Logits in a folder of memory, and the processes that work on them."""
 
@@ -144,6 +104,21 @@ class Lab:
     def path(self, name: str) -> Path:
         """Where logits of that name lie until they are dropped."""
         return Path(self._folder.name) / f"{name}.npy"
+
+    def work(
+        self, shape: tuple[int, int], dtype: str, case: Case = PLAIN, name: str = "plain"
+    ) -> Work:
+        """Make the logits of that name, unless they are there, and labels with their truth."""
+        rows, vocab = shape
+        path = self.path(name)
+        if not path.exists():
+            data.write_logits(path, dtype, shape, case.change)
+        logits = np.load(path, mmap_mode="r")
+        mask = np.arange(rows) // RUN_ROWS % 2 == 0 if case.masked_rows else None
+        allowed = np.arange(vocab) // BLOCK_COLUMNS % 2 == 0 if case.masked_vocab else None
+        labels = data.make_labels(logits, dtype, allowed)
+        truth = data.true_answer(logits, dtype, labels, mask, allowed)
+        return Work(name, dtype, labels, truth, mask, allowed, case.options, logits.nbytes)
 
     def drop(self, name: str) -> None:
         """Free logits everywhere."""
@@ -210,6 +185,16 @@ def _check(entry: Entry, loss: float, num_correct: int | None) -> None:
         raise SystemExit(
             f"{entry.contender}: {num_correct} correct, but NumPy finds {truth.num_correct}"
         )
+
+
+def gigabytes(work: Work, result: Result) -> float:
+    """Bytes of the logits a second, by the median time."""
+    return work.num_bytes / statistics.median(result.seconds) / 1e9
+
+
+def row(cells: Sequence[object]) -> str:
+    """Write a line of a table."""
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 def spread(ratios: Sequence[float], digits: int = 2) -> str:

@@ -6,32 +6,30 @@ Prints ratios, and writes them to `results/`. See README.md for how to read them
 from __future__ import annotations
 
 import argparse
-import statistics
 from typing import TYPE_CHECKING
 
 import data
 import machine
-import numpy as np
-from cases import BLOCK_COLUMNS, GROUPS, PEER_GROUPS, RUN_ROWS, Case, Group
-from lab import Entry, Lab, Work, spread
+from cases import GROUPS, PEER_GROUPS, PLAIN, Case, Group
+from lab import Entry, Lab, Result, Work, gigabytes, row, spread
 from logitmeter.versions import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-Array = data.Array
 SHARES = [
     "",
     "## Share of the roofline",
     "",
-    "| type | V | work | threads | of the roof | of plain | chunked NumPy | roof GB/s | MB more |",
+    "| | V | work | threads | of the roof | of plain | chunked NumPy | MB more | roof GB/s, by |",
     "|---|---|---|---|---|---|---|---|---|",
 ]
+COLUMNS = SHARES[3].count("|") - 1
 PEERS = [
     "",
     "## Peers: how many times logitmeter's time they take",
     "",
-    "| type | V | threads | peer | times | more memory, by the input | |",
+    "| | V | threads | peer | times | more memory, by the input | |",
     "|---|---|---|---|---|---|---|",
 ]
 SOFTMAX = [
@@ -62,12 +60,12 @@ class Bench:
 
     def group(self, group: Group) -> None:
         """Measure logits of one type and width, plain and varied."""
-        plain = self.work(group, Case("plain"), "plain")
+        plain = self.work(group)
         for threads in (1, 2):
             self.plain(group, plain, threads)
         for case in group.cases:
             if case.isa and case.isa not in self.isas:
-                self.add_share(group, case.name, 0, ["this machine lacks it"])
+                self.add_share(group, case, 0, ["this machine lacks it"])
                 continue
             name = "varied" if case.change else "plain"
             work = self.work(group, case, name)
@@ -77,22 +75,10 @@ class Bench:
                 self.lab.drop(name)
         self.lab.drop("plain")
 
-    def work(self, group: Group, case: Case, name: str) -> Work:
-        """Make logits, unless they are there, and labels with their truth."""
-        dtype, vocab = group.dtype, group.vocab
-        shape = (data.num_rows(dtype, vocab, self.megabytes), vocab)
-        path = self.lab.path(name)
-        mask = allowed = None
-        if case.masked_rows:
-            mask = np.arange(shape[0]) // RUN_ROWS % 2 == 0
-        if case.masked_vocab:
-            allowed = np.arange(vocab) // BLOCK_COLUMNS % 2 == 0
-        if not path.exists():
-            data.write_logits(path, dtype, shape, case.change)
-        logits = np.load(path, mmap_mode="r")
-        labels = data.make_labels(logits, dtype, allowed)
-        truth = data.true_answer(logits, dtype, labels, mask, allowed)
-        return Work(name, dtype, labels, truth, mask, allowed, case.options)
+    def work(self, group: Group, case: Case = PLAIN, name: str = "plain") -> Work:
+        """Give the logits of that name and what is asked of them."""
+        rows = data.num_rows(group.dtype, group.vocab, self.megabytes)
+        return self.lab.work((rows, group.vocab), group.dtype, case, name)
 
     def plain(self, group: Group, work: Work, threads: int) -> None:
         """Plain scoring beside the roofline, chunked NumPy and the peers of this group."""
@@ -100,12 +86,11 @@ class Bench:
         names = ["logitmeter", "roofline", "chunked NumPy", *peers]
         found = self.lab.measure([Entry(name, work) for name in names], threads)
         ours, roof, chunked, *others = found
-        speed = statistics.median(self.input_bytes(group) / s / 1e9 for s in roof.seconds)
-        cells = [spread(roof.by(ours)), "", spread(chunked.by(ours)), f"{speed:.1f}"]
-        self.add_share(group, "plain", threads, [*cells, f"{ours.extra_bytes / 1e6:.1f}"])
+        cells = [spread(roof.by(ours)), "", spread(chunked.by(ours))]
+        self.add_share(group, PLAIN, threads, [*cells, *context(work, roof, ours)])
         for name, other in zip(names[2:], [chunked, *others], strict=True):
             times = spread(other.by(ours)) or f"missing: {other.missing}"
-            memory = f"{other.extra_bytes / self.input_bytes(group):.2f}"
+            memory = f"{other.extra_bytes / work.num_bytes:.2f}"
             cells = [name, times, memory if other.seconds else "", other.note]
             self.peers.append(row([group.dtype, f"{group.vocab:,}", threads, *cells]))
             print(self.peers[-1], flush=True)
@@ -120,24 +105,18 @@ class Bench:
         found = self.lab.measure(entries, threads, rounds=case.rounds)
         ours, roof, usual = found
         share = spread(roof.by(ours, work.fraction), 2 if case.isa != "portable" else 3)
-        speed = statistics.median(self.input_bytes(group) / s / 1e9 for s in roof.seconds)
-        cells = [share, spread(usual.by(ours, work.fraction)), "", f"{speed:.1f}"]
-        self.add_share(group, case.name, threads, [*cells, f"{ours.extra_bytes / 1e6:.1f}"])
+        cells = [share, spread(usual.by(ours, work.fraction)), ""]
+        self.add_share(group, case, threads, [*cells, *context(work, roof, ours)])
 
-    def input_bytes(self, group: Group) -> int:
-        """Bytes of the logits."""
-        rows = data.num_rows(group.dtype, group.vocab, self.megabytes)
-        return rows * group.vocab * data.element_size(group.dtype)
-
-    def add_share(self, group: Group, name: str, threads: int, cells: list[str]) -> None:
+    def add_share(self, group: Group, case: Case, threads: int, cells: list[str]) -> None:
         """Keep a line, and show it."""
-        line = [group.dtype, f"{group.vocab:,}", name, threads or "", *cells]
-        self.shares.append(row([*line, *[""] * (SHARES[3].count("|") - 1 - len(line))]))
+        line = [group.dtype, f"{group.vocab:,}", case.name, threads or "", *cells]
+        self.shares.append(row([*line, *[""] * (COLUMNS - len(line))]))
         print(self.shares[-1], flush=True)
 
     def log_softmax(self) -> Iterator[str]:
         """Rows of log-softmax beside the same traffic without arithmetic."""
-        work = self.work(Group("float32", 32_000), Case("plain"), "plain")
+        work = self.work(Group("float32", 32_000))
         names = [
             "log_softmax",
             "log_softmax roofline",
@@ -150,23 +129,16 @@ class Bench:
 
     def small_call(self) -> Iterator[str]:
         """How long a call takes that has next to nothing to do."""
-        group = Group("float32", 1_000)
-        whole = self.work(group, Case("plain"), "plain")
-        logits = np.load(self.lab.path("plain"), mmap_mode="r")[:8]
-        np.save(self.lab.path("small"), logits)
-        labels = whole.labels[:8]
-        truth = data.true_answer(logits, group.dtype, labels)
-        work = Work("small", group.dtype, labels, truth)
+        work = self.lab.work((8, 1_000), "float32")
         entries = [Entry(name, work) for name in ("logitmeter", "chunked NumPy")]
         found = self.lab.measure(entries, 1, repeat=500)
         yield row([spread([s * 1e6 for s in result.seconds], 1) for result in found])
         self.lab.drop("plain")
-        self.lab.drop("small")
 
 
-def row(cells: Sequence[object]) -> str:
-    """Write a line of a table."""
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+def context(work: Work, roof: Result, ours: Result) -> list[str]:
+    """Give what is not a ratio: how much memory a call takes, and how fast the roof is."""
+    return [f"{ours.extra_bytes / 1e6:.1f}", f"{gigabytes(work, roof):.1f}, {roof.note}"]
 
 
 def main() -> None:

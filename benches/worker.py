@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from contenders import CONTENDERS, Answer, Job, MissingError, Ready
+import ours
+import peers
+from job import Answer, Job, MissingError, Ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+CONTENDERS = ours.CONTENDERS | peers.CONTENDERS
 
 
 class Worker:
