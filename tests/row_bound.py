@@ -5,8 +5,7 @@ The promise, wherever the true nll is 2^-126 or more::
     fast:   |error of nll| <= 1e-6 min(1, nll) + 2^-52 nll
     exact:  |error of nll| <= 1e-13 nll               (float64 always)
 
-Below it the nll is >= 0 and < 2^-125. lse is within 1e-6 (exact: 1e-13) and a rounding of the
-largest logit.
+Below it the nll is >= 0 and < 2^-125. lse is within 1e-6 (exact: 1e-13) and its own rounding.
 """
 
 from __future__ import annotations
@@ -67,9 +66,10 @@ def check_rows(
         f"{precision}, {logits.dtype}, V = {logits.shape[1]}, label {labels[worst]}: "
         f"{nll[worst]!r}, truth {true[worst]!r}"
     )
-    x = np.abs(logits.astype(np.float64))
-    rounding = 1e-15 * np.where(np.isfinite(x), x, 0).max(1)
-    assert (np.abs(got["lse"] - want["lse"]) <= (1e-13 if exact else 1e-6) + rounding).all()
+    counts = want["nll"] >= FLOOR  # elsewhere the label towers; lse has a test of its own there
+    lse, true_lse = got["lse"][counts], want["lse"][counts]
+    slack = (1e-13 if exact else 1e-6) + 1e-15 * np.abs(true_lse)
+    assert (np.abs(lse - true_lse) <= slack).all()
     # Where the truth is below the floor nothing is promised but the floor.
     share[true < FLOOR] = 0
     return float(share.max()), int(share.argmax())

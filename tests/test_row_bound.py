@@ -58,9 +58,20 @@ def test_rows_whose_answer_is_known(dtype: str, precision: row_bound.Precision) 
     assert row_bound.scored(lost, [1], precision)["nll"][0] == 1000.0
 
 
-@pytest.mark.parametrize("far", [-1e9, -1e15, -3e38])
+@pytest.mark.parametrize(
+    ("dtype", "far"),
+    [
+        ("float32", -1e9),
+        ("float32", -1e15),
+        ("float32", -3e38),
+        ("float64", -hostile.LARGEST["float64"]),
+    ],
+)
 @pytest.mark.parametrize("precision", row_bound.PRECISIONS)
-def test_lse_where_all_others_are_far_below(far: float, precision: row_bound.Precision) -> None:
+def test_lse_where_all_others_are_far_below(
+    dtype: str, far: float, precision: row_bound.Precision
+) -> None:
     """The sum is the label's own term, so lse is its logit."""
-    found = row_bound.scored(np.array([[0.3, far]], np.float32), [0], precision)
-    assert found["lse"][0] == pytest.approx(float(np.float32(0.3)), rel=1e-15)
+    own = 1e300 if dtype == "float64" else float(np.float32(0.3))
+    found = row_bound.scored(np.array([[own, far]], dtype), [0], precision)
+    assert found["lse"][0] == pytest.approx(own, rel=1e-15)

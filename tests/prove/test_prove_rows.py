@@ -30,7 +30,7 @@ def test_one_digest(isa: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_the_worst_row_that_a_search_finds(dtype: str) -> None:
-    found = worst_row.climb(dtype, seed=3, steps=3_000)
+    found = worst_row.climb(dtype, seed=3, steps=12_000)
     print(f"\n{dtype}: {found.error:.4g} after {found.rows} rows: {found.values}")  # noqa: T201
     assert found.error <= 1e-6
     assert np.isfinite(found.error)
