@@ -5,25 +5,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from logitmeter.arguments import one_of, whole
 from logitmeter.exceptions import DTypeError, SettingsError
 from logitmeter.sources.dtypes import element_name
 from logitmeter.sources.files import Files
-from logitmeter.sources.ipc import IpcFile
+from logitmeter.sources.formats import Reading, open_file
 from logitmeter.sources.memory_arrow import arrow_reader
 from logitmeter.sources.memory_numpy import Dense, refuse_masked
 from logitmeter.sources.memory_torch import is_tensor, rows_of
-from logitmeter.sources.paths import expand, is_paths
+from logitmeter.sources.paths import is_paths, places
 from logitmeter.sources.roles import check_given
-from logitmeter.sources.source import Data, LabelFiles, Source
+from logitmeter.sources.source import Data, SideFiles, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logitmeter.sources.base import Reader
-    from logitmeter.sources.paths import PathsLike
 
 __all__ = ["Data", "Source", "SourceLike", "data_of", "open_source", "scan"]
 
@@ -108,15 +108,16 @@ def scan(
     """
     one_of("values", values, ("logits",))
     one_of("null_labels", null_labels, ("raise", "ignore"))
-    _check_filesystem(filesystem)
     element = element_name(dtype)
     if isinstance(source, Source):
         raise SettingsError("scan takes an input, and this is a Source already")
-    reader, files = _reader(source, element, memory_map=memory_map, join_files=join_files)
+    given = check_given(columns)
+    how = Reading(columns=given, dtype=element, memory_map=memory_map)
+    reader, files = _reader(source, how, filesystem, join_files=join_files)
     return Source(
         reader,
-        columns=check_given(columns),
-        data=Data(labels=_label_files(labels, memory_map=memory_map)),
+        columns=given,
+        data=Data(labels=_sides(labels, replace(how, role="labels"), filesystem)),
         dtype=None if isinstance(reader, Dense) else element,
         null_labels=null_labels,
         limit=None if limit is None else whole("limit", limit, 0),
@@ -130,38 +131,48 @@ def open_source(thing: SourceLike) -> Source:
 
 
 def data_of(labels: Any, mask: Any, weight: Any, sequence_id: Any, by: Any) -> Data:
-    """Give what a call says of each row; here a lone string is a column of the source."""
-    if not isinstance(labels, str):
-        labels = _label_files(labels, memory_map=False)
-    return Data(labels, mask, weight, sequence_id, by)
+    """Give what a call says of each row; a lone string is a column, and a `pathlib.Path` a file."""
+    given = {"labels": labels, "mask": mask, "weight": weight, "sequence_id": sequence_id}
+    parts = {
+        part: data if isinstance(data, str) else _sides(data, Reading(role=part), None)
+        for part, data in given.items()
+    }
+    return Data(**parts, by=by)
 
 
 def _reader(
-    thing: Any, element: str | None, *, memory_map: bool, join_files: bool
+    thing: Any, how: Reading, filesystem: Any, *, join_files: bool
 ) -> tuple[Reader, int | None]:
     """Give the reader for this kind of input, and how many files it has."""
     if is_paths(thing):
-        files = _ipc_files(thing, memory_map=memory_map)
+        files = [open_file(place, how) for place in places(thing, filesystem)]
         return Files(files, join=join_files), len(files)
+    if filesystem is not None:
+        message = "filesystem goes with paths, and the source is none"
+        raise SettingsError(message, expected="paths", got=type(thing).__name__)
     refuse_masked(thing, "logits")
     if is_tensor(thing):
-        return Dense(rows_of(thing, element)), None
+        return Dense(rows_of(thing, how.dtype)), None
     reader = arrow_reader(thing)
     if reader is None:
         _check_is_array(thing)
-        reader = Dense(rows_of(thing, element))
+        reader = Dense(rows_of(thing, how.dtype))
     return reader, None
 
 
-def _ipc_files(paths: PathsLike, *, memory_map: bool) -> list[IpcFile]:
-    return [IpcFile(path, memory_map=memory_map) for path in expand(paths)]
+def _sides(data: Any, how: Reading, filesystem: Any) -> Any:
+    """Give data beside the logits as they are, unless they are paths of files."""
+    if not _names_files(data, how.role):
+        return data
+    return SideFiles([open_file(place, how) for place in places(data, filesystem)])
 
 
-def _label_files(labels: Any, *, memory_map: bool) -> Any:
-    """Labels as they are, unless they are paths."""
-    if not is_paths(labels):
-        return labels
-    return LabelFiles([*_ipc_files(labels, memory_map=memory_map)])
+def _names_files(data: Any, role: str) -> bool:
+    """Whether these are paths; ids may be a list of strings, so that theirs are `Path` objects."""
+    if not is_paths(data):
+        return False
+    items = data if isinstance(data, list | tuple) else [data]
+    return role == "labels" or not any(isinstance(item, str) for item in items)
 
 
 def _check_is_array(thing: Any) -> None:
@@ -174,13 +185,3 @@ def _check_is_array(thing: Any) -> None:
     if name.startswith("pyarrow._dataset."):
         message = f"a {name} hands out no stream: pass dataset.scanner(batch_size=...).to_reader()"
     raise DTypeError(message, expected=ACCEPTED, got=name)
-
-
-def _check_filesystem(filesystem: Any) -> None:
-    kinds = {kind.__name__ for kind in type(filesystem).__mro__}
-    if filesystem is not None and "LocalFileSystem" not in kinds:
-        raise SettingsError(
-            "filesystem: only the local file system is supported so far",
-            expected="None",
-            got=type(filesystem).__name__,
-        )
