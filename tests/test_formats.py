@@ -94,8 +94,8 @@ def written(form: Format, folder: Path, parts: list[tuple[Any, Any]]) -> dict[st
     for number, (logits, labels) in enumerate(parts):
         (folder / str(number)).mkdir()
         given.append(form.write(folder / str(number), logits, {"labels": labels}))
-    keys = given[0].keys() & {"source", "labels"}
-    return {key: [one[key] for one in given] for key in keys}
+    paths = given[0].keys() & {"source", "labels"}
+    return given[0] | {key: [one[key] for one in given] for key in paths}
 
 
 @each_format
@@ -214,7 +214,7 @@ def test_a_file_that_shrinks_while_it_is_read_kills_nothing(
 def test_labels_come_from_a_second_file_of_any_format(form: Format, tmp_path: Path) -> None:
     given = form.write(tmp_path, LOGITS, {"labels": LABELS})
     labels = tmp_path / ("labels" if form.name == "npy" else "dump")
-    same(lm.evaluate(LOGITS, labels), lm.evaluate(LOGITS, LABELS))
+    same(lm.evaluate(-LOGITS, labels), lm.evaluate(-LOGITS, LABELS))
     same(
         lm.evaluate(lm.scan(given.pop("source"), **given | {"labels": labels})),
         lm.evaluate(LOGITS, LABELS),

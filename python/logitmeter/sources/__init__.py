@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from logitmeter.arguments import one_of, whole
 from logitmeter.exceptions import DTypeError, SettingsError
+from logitmeter.sources.base import LOGITS
 from logitmeter.sources.dtypes import element_name
+from logitmeter.sources.file_pair import SideFile
 from logitmeter.sources.files import Files
 from logitmeter.sources.formats import Reading, open_file
 from logitmeter.sources.memory_arrow import arrow_reader
@@ -164,7 +166,9 @@ def _sides(data: Any, how: Reading, filesystem: Any) -> Any:
     """Give data beside the logits as they are, unless they are paths of files."""
     if not _names_files(data, how.role):
         return data
-    return SideFiles([open_file(place, how) for place in places(data, filesystem)])
+    logits = how.name_of(LOGITS)
+    files = [open_file(place, how) for place in places(data, filesystem)]
+    return SideFiles([SideFile(file, logits) for file in files])
 
 
 def _names_files(data: Any, role: str) -> bool:

@@ -120,8 +120,8 @@ class Feed:
 
     @property
     def stated_vocab(self) -> int | None:
-        """The length of a row, if its type states it."""
-        return vocab_of(self._logits_type, self.dtype)
+        """The length of a row, if its type or its file states it."""
+        return vocab_of(self._logits_type, self.dtype) or self.reader.vocab(self.columns["logits"])
 
     @property
     def vocab_size(self) -> int:

@@ -9,6 +9,7 @@ from logitmeter.sources.base import LOGITS
 from logitmeter.sources.ipc import IpcFile
 from logitmeter.sources.magic import sniff
 from logitmeter.sources.npy import NpyFile
+from logitmeter.sources.parquet import ParquetFile
 from logitmeter.sources.safetensors import SafetensorsFile
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ def _ipc(place: Place, reading: Reading) -> File:
     return IpcFile(place, memory_map=reading.memory_map)
 
 
+def _parquet(place: Place, reading: Reading) -> File:
+    return ParquetFile(place, memory_map=reading.memory_map)
+
+
 def _npy(place: Place, reading: Reading) -> File:
     return NpyFile(
         place,
@@ -86,6 +91,7 @@ def _safetensors(place: Place, reading: Reading) -> File:
 OPENERS: dict[str, Callable[[Place, Reading], File]] = {
     "file": _ipc,
     "stream": _ipc,
+    "parquet": _parquet,
     "npy": _npy,
     "safetensors": _safetensors,
 }
