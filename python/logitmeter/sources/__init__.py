@@ -15,6 +15,7 @@ from logitmeter.sources.dtypes import element_name
 from logitmeter.sources.file_pair import SideFile
 from logitmeter.sources.files import Files
 from logitmeter.sources.formats import Reading, open_file
+from logitmeter.sources.hf_datasets import dataset_reader
 from logitmeter.sources.memory_arrow import arrow_reader
 from logitmeter.sources.memory_numpy import Dense, refuse_masked
 from logitmeter.sources.memory_torch import is_tensor, rows_of
@@ -155,7 +156,7 @@ def _reader(
     refuse_masked(thing, "logits")
     if is_tensor(thing):
         return Dense(rows_of(thing, how.dtype)), None
-    reader = arrow_reader(thing)
+    reader = dataset_reader(thing) or arrow_reader(thing)
     if reader is None:
         _check_is_array(thing)
         reader = Dense(rows_of(thing, how.dtype))

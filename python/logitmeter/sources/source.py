@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from logitmeter.exceptions import SettingsError, ShapeError
 from logitmeter.sources.align import Columns, Paired
+from logitmeter.sources.base import LOGITS
 from logitmeter.sources.feed import Feed
 from logitmeter.sources.files import FILE, Files
 from logitmeter.sources.limit import Limited
 from logitmeter.sources.memory_numpy import Dense
 from logitmeter.sources.roles import PARTS, check_unique, resolve
+from logitmeter.sources.sequence_rows import unrolled
 from logitmeter.sources.sides import Layout, column_of, shape_of
 from logitmeter.sources.vocab import vocab_of
 
@@ -172,7 +174,9 @@ class Source:
                 reader = reader.paired(sides.files, shift=shift)
             else:
                 reader = _beside(reader, sides.files, part)
-        return reader
+        named = self._columns | data.named()
+        by_position = {named.get(part) or part for part in ("labels", "mask", "weight")}
+        return unrolled(reader, named.get(LOGITS) or LOGITS, by_position | {"label"})
 
     def _layout(self, reader: Reader) -> Layout:
         shape = reader.rows.shape if isinstance(reader, Dense) else None
