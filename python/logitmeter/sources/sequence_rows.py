@@ -29,13 +29,26 @@ MATRIX = 2
 """Axes of a tensor ``[T, V]``."""
 
 
-def unrolled(reader: Reader, logits: str) -> Reader:
-    """Give one row a position, if each row of the reader is a sequence; else the reader itself."""
-    if logits not in reader.schema.names:
+def unrolled(reader: Reader, logits: str, by_position: Collection[str]) -> Reader:
+    """Give one row a position, if each row of the reader is a sequence; else the reader itself.
+
+    Raises
+    ------
+    ShapeError
+        One of the columns that are `by_position` has but one value for a sequence.
+    """
+    schema = reader.schema
+    if logits not in schema.names or not _is_sequence(schema.field(logits).type):
         return reader
-    return (
-        SequenceRows(reader, logits) if _is_sequence(reader.schema.field(logits).type) else reader
-    )
+    for name in by_position:
+        if name in schema.names and not _is_list(schema.field(name).type):
+            kind = schema.field(name).type
+            message = (
+                f"column {name!r} is {kind}, one value a row, but a row of {logits!r} is a "
+                "whole sequence: a list with one value a position is needed"
+            )
+            raise ShapeError(message, expected="lists", got=str(kind))
+    return SequenceRows(reader, logits)
 
 
 class SequenceRows(Reader):
