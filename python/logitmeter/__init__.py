@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from logitmeter.scores import Scores, TokenScores
     from logitmeter.sources import Source, scan
     from logitmeter.versions import show_versions
+    from logitmeter.writer import DumpWriter
 
 __all__ = [
     "Check",
+    "DumpWriter",
     "Meter",
     "Report",
     "Scores",
@@ -54,6 +56,7 @@ _HOMES = {
     "scores": ("Scores", "TokenScores"),
     "sources": ("Source", "scan"),
     "versions": ("show_versions",),
+    "writer": ("DumpWriter",),
 }
 
 

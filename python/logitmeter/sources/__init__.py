@@ -21,6 +21,7 @@ from logitmeter.sources.memory_numpy import Dense, refuse_masked
 from logitmeter.sources.memory_torch import is_tensor, rows_of
 from logitmeter.sources.paths import is_paths, places
 from logitmeter.sources.roles import check_given
+from logitmeter.sources.shards import warn_of_missing
 from logitmeter.sources.source import Data, SideFiles, Source
 
 if TYPE_CHECKING:
@@ -148,8 +149,10 @@ def _reader(
 ) -> tuple[Reader, int | None]:
     """Give the reader for this kind of input, and how many files it has."""
     if is_paths(thing):
-        files = [open_file(place, how) for place in places(thing, filesystem)]
-        return Files(files, join=join_files), len(files)
+        found = places(thing, filesystem)
+        if len(found) > 1 or found[0].path != str(thing):  # one file may be named by itself
+            warn_of_missing(found)
+        return Files([open_file(place, how) for place in found], join=join_files), len(found)
     if filesystem is not None:
         message = "filesystem goes with paths, and the source is none"
         raise SettingsError(message, expected="paths", got=type(thing).__name__)
