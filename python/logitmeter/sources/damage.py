@@ -34,6 +34,8 @@ def named_damage(file: File, magic: bytes | None) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, MemoryError, EOFError, UnicodeError) as error:
         if not _of_the_format(error, size):
+            if _of_a_store(error):
+                file.check_unchanged()  # a shorter object is no longer what was asked for
             raise
         file.check_unchanged()
         text = str(error).partition("\n")[0]
@@ -68,5 +70,9 @@ def _of_the_format(error: BaseException, size: int) -> bool:
         asked = re.search(r"size (\d+)", str(error))
         return asked is not None and int(asked[1]) > LARGEST_RATIO * size
     if isinstance(error, OSError):
-        return error.errno is None and not any(store in str(error) for store in STORES)
+        return error.errno is None and not _of_a_store(error)
     return True
+
+
+def _of_a_store(error: BaseException) -> bool:
+    return any(store in str(error) for store in STORES)
