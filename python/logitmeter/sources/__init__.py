@@ -20,6 +20,7 @@ from logitmeter.sources.memory_arrow import arrow_reader
 from logitmeter.sources.memory_numpy import Dense, refuse_masked
 from logitmeter.sources.memory_torch import is_tensor, rows_of
 from logitmeter.sources.paths import is_paths, places
+from logitmeter.sources.pipe import PipeReader, is_pipe
 from logitmeter.sources.roles import check_given
 from logitmeter.sources.shards import warn_of_missing
 from logitmeter.sources.source import Data, SideFiles, Source
@@ -159,6 +160,8 @@ def _reader(
     refuse_masked(thing, "logits")
     if is_tensor(thing):
         return Dense(rows_of(thing, how.dtype)), None
+    if is_pipe(thing):
+        return PipeReader(thing), None
     reader = dataset_reader(thing) or arrow_reader(thing)
     if reader is None:
         _check_is_array(thing)

@@ -9,7 +9,7 @@ from logitmeter.exceptions import CorruptInputError
 if TYPE_CHECKING:
     from logitmeter.sources.place import Place
 
-__all__ = ["SUPPORTED", "sniff"]
+__all__ = ["HEAD_BYTES", "kind_of", "sniff"]
 
 SUPPORTED = "Arrow IPC (file or stream), Parquet, NumPy .npy, safetensors"
 KINDS = {
@@ -38,20 +38,23 @@ TORCH_HINT = (
 
 def sniff(place: Place) -> str:
     """Give the format: ``"file"`` and ``"stream"`` are Arrow IPC; others are refused by name."""
-    if place.stamp().size == 0:
+    place.stamp()  # before it is opened: that of a pipe would wait
+    return kind_of(place.head(HEAD_BYTES), place.path)
+
+
+def kind_of(head: bytes, path: str) -> str:
+    """Give the same by the first bytes."""
+    if not head:
         message = "the file is empty"
-        raise CorruptInputError(
-            message, path=place.path, offset=0, expected=SUPPORTED, got="0 bytes"
-        )
-    head = place.head(HEAD_BYTES)
+        raise CorruptInputError(message, path=path, offset=0, expected=SUPPORTED, got="0 bytes")
     for magic, kind in KINDS.items():
         if head.startswith(magic):
             return kind
     if _is_safetensors(head):
         return "safetensors"
     got = head[:8].hex(" ")
-    message = _named(place.path, head) or f"unknown format: the first bytes are {got}"
-    raise CorruptInputError(message, path=place.path, offset=0, expected=SUPPORTED, got=got)
+    message = _named(path, head) or f"unknown format: the first bytes are {got}"
+    raise CorruptInputError(message, path=path, offset=0, expected=SUPPORTED, got=got)
 
 
 def _is_safetensors(head: bytes) -> bool:
