@@ -71,7 +71,7 @@ TABLE: dict[str, dict[str, list[str]]] = {
         "list of varying length": ["test_bad_logits.py::test_lists_of_varying_length"],
         "`[B,V,T]`": [
             "test_bad_logits.py::test_a_vocabulary_in_the_middle",
-            "test_bad_logits.py::test_tensors_in_a_row_are_no_rows_of_logits",
+            "test_bad_logits.py::test_sequences_of_logits_need_sequences_of_labels",
         ],
         "truncated or corrupt file (path and offset)": [
             "test_bad_files.py::test_a_file_cut_short",

@@ -270,15 +270,24 @@ def test_a_vocabulary_in_the_middle() -> None:
     assert (caught.value.expected, caught.value.got) == (f"[2, {V}]", "[2, 3]")
 
 
-def test_tensors_in_a_row_are_no_rows_of_logits() -> None:
+@pytest.mark.parametrize("part", ["labels", "mask", "weight"])
+def test_sequences_of_logits_need_sequences_of_labels(part: str) -> None:
     tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((2, V, 3), np.float32))
+    columns = {"logits": tensors, "labels": [[0] * V] * 2, part: [0, 0]}
+    with pytest.raises(ShapeError, match=f"column '{part}' is int64, one value a row") as caught:
+        lm.evaluate(pa.table(columns))
+    assert (caught.value.expected, caught.value.got) == ("lists", "int64")
+
+
+def test_tensors_of_three_axes_are_no_logits() -> None:
+    tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((2, 2, V, 3), np.float32))
     with pytest.raises(ShapeError, match="one row a position") as caught:
         lm.evaluate(pa.table({"logits": tensors, "labels": [0, 0]}))
-    assert (caught.value.expected, caught.value.got) == ("[V]", f"[{V},3]")
+    assert (caught.value.expected, caught.value.got) == ("[V]", f"[2,{V},3]")
 
 
-def test_lists_of_lists_are_not_read_so_far() -> None:
-    deep = pa.array([LOGITS[:3].tolist()], pa.list_(pa.list_(pa.float32())))
+def test_lists_of_lists_of_lists_are_no_logits() -> None:
+    deep = pa.array([[LOGITS[:3].tolist()]], pa.list_(pa.list_(pa.list_(pa.float32()))))
     with pytest.raises(ShapeError, match="one row a position is expected"):
         lm.evaluate(pa.table({"logits": deep, "labels": [[0, 0, 0]]}))
 

@@ -253,12 +253,34 @@ def test_a_missing_file(command: str, folder: Path) -> None:
     assert run(command, "absent.arrow", folder=folder) == (3, "", said)
 
 
-@pytest.mark.parametrize("arguments", [["-"], ["plain.arrow", "--labels", "-"]])
+@pytest.mark.parametrize("arguments", [["plain.arrow", "-"], ["plain.arrow", "--labels", "-"]])
 @pytest.mark.parametrize("command", ["evaluate", "check"])
-def test_standard_input_is_named(command: str, arguments: list[str], folder: Path) -> None:
+def test_standard_input_stands_alone(command: str, arguments: list[str], folder: Path) -> None:
     found = run(command, *arguments, folder=folder)
-    assert (found.status, found.out) == (3, "")
-    assert found.err.startswith("logitmeter: error: -: standard input cannot be read so far: write")
+    assert (found.status, found.out) == (2, "")
+    assert found.err.startswith("logitmeter: error: standard input (-) stands alone")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "check"])
+def test_standard_input_is_an_arrow_stream(command: str, folder: Path) -> None:
+    table = pa.ipc.open_file(folder / "plain.arrow").read_all()
+    with pa.ipc.new_stream(folder / "plain.stream", table.schema) as writer:
+        writer.write_table(table)
+    with (folder / "plain.stream").open("rb") as stream:
+        found = run(command, "-", folder=folder, stdin=stream)
+    assert found.status == 0
+    named = json.loads(run(command, "plain.arrow", "--json", folder=folder).out)
+    with (folder / "plain.stream").open("rb") as stream:
+        read = json.loads(run(command, "-", "--json", folder=folder, stdin=stream).out)
+    for figure in ("loss", "num_tokens", "num_visible"):
+        assert read.get(figure) == named.get(figure)
+
+
+def test_standard_input_of_another_format_is_named(folder: Path) -> None:
+    with (folder / "plain.arrow").open("rb") as stream:
+        found = run("evaluate", "-", folder=folder, stdin=stream)
+    assert found.status == 3
+    assert found.err.startswith("logitmeter: error: -: only an Arrow IPC stream can be read")
 
 
 def test_a_missing_vocabulary_mask(folder: Path) -> None:

@@ -12,6 +12,7 @@ import llama_writer
 import logitmeter as lm
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from logitmeter.cli import main
 from logitmeter.exceptions import (
     CorruptInputError,
@@ -256,6 +257,25 @@ def test_other_files_beside_it(tmp_path: Path) -> None:
         lm.log_softmax(tmp_path / "a")
     with pytest.raises(SettingsError, match="valid_vocab and vocab_mask leave entries out"):
         lm.evaluate(tmp_path / "a", valid_vocab=5)
+
+
+def test_a_file_in_a_store_gives_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "base.kld"
+    written(path)
+    store = MemoryFileSystem()
+    store.pipe_file("/llama/base.kld", path.read_bytes())
+    found = lm.evaluate("memory://llama/base.kld")
+    assert found.to_json() == lm.evaluate(path).to_json()
+    with pytest.raises(SettingsError, match="is on no disk"):
+        lm.evaluate(lm.scan("memory://llama/base.kld", memory_map=True))
+
+
+def test_no_dump_is_written_of_scores(tmp_path: Path) -> None:
+    path = tmp_path / "base.kld"
+    written(path)
+    writer = lm.DumpWriter(tmp_path / "dump.arrow", vocab_size=11)
+    with pytest.raises(SettingsError, match="this needs rows of logits"):
+        writer.write(path)
 
 
 def test_a_file_that_changes_is_named(tmp_path: Path) -> None:

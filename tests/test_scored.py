@@ -238,6 +238,15 @@ def test_other_names_and_a_file(tmp_path: Path) -> None:
     assert lm.evaluate(unused).num_bounded == 3  # of a rank that is not given nothing is known
 
 
+def test_a_column_of_sequences_beside_scores_is_one_of_any_other() -> None:
+    """Rows of scores are tokens, even where a column that looks like logits is left in."""
+    table = example()
+    nested = pa.array([[[0.0, 1.0]]] * len(table), pa.list_(pa.list_(pa.float32(), 2)))
+    beside = lm.scan(table.append_column("logits", nested), values="scores")
+    want = lm.evaluate(lm.scan(table, values="scores"))
+    assert lm.evaluate(beside).to_json() == want.to_json()
+
+
 def test_arrays_beside_scores_and_a_limit() -> None:
     table = example().drop_columns(["labels", "sequence_id"])
     source = lm.scan(table, values="scores", limit=2)

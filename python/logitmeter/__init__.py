@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from logitmeter.side_by_side import evaluate_profiles
     from logitmeter.sources import Source, scan
     from logitmeter.versions import show_versions
+    from logitmeter.writer import DumpWriter
 
 __all__ = [
     "Check",
+    "DumpWriter",
     "Meter",
     "Profile",
     "Report",
@@ -62,6 +64,7 @@ _HOMES = {
     "side_by_side": ("evaluate_profiles",),
     "sources": ("Source", "scan"),
     "versions": ("show_versions",),
+    "writer": ("DumpWriter",),
 }
 
 

@@ -7,10 +7,10 @@ place, the Python functions.
 from __future__ import annotations
 
 import argparse
-import errno
+import sys
 from typing import TYPE_CHECKING, Any
 
-from logitmeter.exceptions import CorruptInputError, ShapeError
+from logitmeter.exceptions import CorruptInputError, SettingsError, ShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ READER = (
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """Add the paths and how they are read."""
-    parser.add_argument("paths", nargs="+", metavar="PATHS", help="files or quoted globs")
+    parser.add_argument("paths", nargs="+", metavar="PATHS", help=_PATHS)
     group = parser.add_argument_group("reading")
     add_flag(group, "labels", nargs="+", action="extend", metavar="PATHS", help=_LABELS)
     add_flag(
@@ -97,9 +97,12 @@ def scanned(arguments: dict[str, Any]) -> Source:
     import logitmeter as lm
 
     paths = arguments.pop("paths")
-    if "-" in [*paths, *arguments.get("labels", ())]:
-        raise FileNotFoundError(errno.ENOENT, _STANDARD_INPUT, "-")
-    return lm.scan(paths, **reading(arguments))
+    how = reading(arguments)
+    if paths == ["-"] and "-" not in how.get("labels", ()):
+        return lm.scan(sys.stdin.buffer, **how)
+    if "-" in [*paths, *how.get("labels", ())]:
+        raise SettingsError(_STANDARD_INPUT, expected="one - alone", got=" ".join(paths))
+    return lm.scan(paths, **how)
 
 
 def reading(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -179,8 +182,10 @@ def command(
 
 
 _STANDARD_INPUT = (
-    "standard input cannot be read so far: write it to a file first (one called - is ./-)"
+    "standard input (-) stands alone, in place of PATHS: write other files of it to disk first "
+    "(one called - is ./-)"
 )
+_PATHS = "files, quoted globs, URLs; or - for an Arrow IPC stream on standard input"
 _LABELS = "files of labels, paired with PATHS in order"
 _COLUMNS = "names of the columns: logits=x,labels=y; mask= leaves one unused"
 _VALUES = "what the rows hold: logits (default), or scores of tokens (nll, rank)"

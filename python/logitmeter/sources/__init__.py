@@ -5,28 +5,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from logitmeter.arguments import one_of, whole
 from logitmeter.exceptions import DTypeError, SettingsError
+from logitmeter.sources.base import LOGITS
 from logitmeter.sources.dtypes import element_name
+from logitmeter.sources.file_pair import SideFile
 from logitmeter.sources.files import Files
-from logitmeter.sources.ipc import IpcFile
-from logitmeter.sources.llama_cpp import LlamaFile
-from logitmeter.sources.magic import is_llama
+from logitmeter.sources.formats import Reading, open_file
+from logitmeter.sources.hf_datasets import dataset_reader
 from logitmeter.sources.memory_arrow import arrow_reader
 from logitmeter.sources.memory_numpy import Dense, refuse_masked
 from logitmeter.sources.memory_torch import is_tensor, rows_of
-from logitmeter.sources.paths import expand, is_paths
+from logitmeter.sources.paths import is_paths, places
+from logitmeter.sources.pipe import PipeReader, is_pipe
 from logitmeter.sources.roles import check_given
-from logitmeter.sources.source import Data, LabelFiles, Source
+from logitmeter.sources.shards import warn_of_missing
+from logitmeter.sources.source import Data, SideFiles, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from logitmeter.sources.base import Reader
-    from logitmeter.sources.files import File
-    from logitmeter.sources.paths import PathsLike
 
 __all__ = ["Data", "Source", "SourceLike", "data_of", "open_source", "scan"]
 
@@ -59,7 +61,8 @@ def scan(
     ----------
     source
         Files (a path, a list of paths, a glob, a directory; several are pooled, globs and
-        directories in byte order): Arrow IPC, or logits of llama.cpp
+        directories in byte order), on this machine or by URL (``s3://...``): Arrow IPC, Parquet,
+        NumPy's ``.npy``, safetensors, or logits of llama.cpp
         (``llama-perplexity --kl-divergence-base``), which hold scores whatever `values` says. Or
         an array of logits ``[N, V]`` or ``[B, T, V]`` (NumPy, ``ml_dtypes.bfloat16``, torch, jax,
         anything with ``__array__`` or ``__dlpack__``), or anything with ``__arrow_c_stream__`` or
@@ -94,7 +97,7 @@ def scan(
     join_files
         Sequences go on from one file to the next, which otherwise ends them.
     filesystem
-        Only the local one so far.
+        Of `pyarrow.fs` or fsspec, in which the paths lie; otherwise that of a URL's scheme.
 
     Returns
     -------
@@ -112,7 +115,7 @@ def scan(
     ShapeError
         An array that is neither ``[N, V]`` nor ``[B, T, V]``, or without a vocabulary.
     SettingsError
-        An option that is not known or not supported so far.
+        An option or a scheme that is not known, or a `filesystem` for what is no path.
 
     Examples
     --------
@@ -125,18 +128,18 @@ def scan(
     """
     one_of("values", values, ("logits", "scores"))
     one_of("null_labels", null_labels, ("raise", "ignore"))
-    _check_filesystem(filesystem)
     element = element_name(dtype)
     if isinstance(source, Source):
         raise SettingsError("scan takes an input, and this is a Source already")
-    reader, files = _reader(source, element, memory_map=memory_map, join_files=join_files)
+    how = Reading(columns=dict(columns or {}), dtype=element, memory_map=memory_map)
+    reader, files = _reader(source, how, filesystem, join_files=join_files)
     scored = values == "scores" or (isinstance(reader, Files) and reader.scored)
     if scored:
         _check_holds_columns(reader, element)
     return Source(
         reader,
         columns=check_given(columns, scored=scored),
-        data=Data(labels=_label_files(labels, memory_map=memory_map)),
+        data=Data(labels=_sides(labels, replace(how, role="labels"), filesystem)),
         dtype=None if isinstance(reader, Dense) else element,
         scored=scored,
         null_labels=null_labels,
@@ -150,41 +153,54 @@ def open_source(thing: SourceLike) -> Source:
     return thing if isinstance(thing, Source) else scan(thing)
 
 
-def data_of(labels: Any, **columns: Any) -> Data:
-    """Give what a call says of each row; here a lone string is a column of the source."""
-    if not isinstance(labels, str):
-        labels = _label_files(labels, memory_map=False)
-    return Data(labels, **columns)
+def data_of(labels: Any, *, by: Any = None, **columns: Any) -> Data:
+    """Give what a call says of each row; a lone string is a column, and a `pathlib.Path` a file."""
+    parts = {
+        part: data if isinstance(data, str) else _sides(data, Reading(role=part), None)
+        for part, data in ({"labels": labels} | columns).items()
+    }
+    return Data(**parts, by=by)
 
 
 def _reader(
-    thing: Any, element: str | None, *, memory_map: bool, join_files: bool
+    thing: Any, how: Reading, filesystem: Any, *, join_files: bool
 ) -> tuple[Reader, int | None]:
     """Give the reader for this kind of input, and how many files it has."""
     if is_paths(thing):
-        files = _files(thing, memory_map=memory_map)
-        return Files(files, join=join_files), len(files)
+        found = places(thing, filesystem)
+        if len(found) > 1 or found[0].path != str(thing):  # one file may be named by itself
+            warn_of_missing(found)
+        return Files([open_file(place, how) for place in found], join=join_files), len(found)
+    if filesystem is not None:
+        message = "filesystem goes with paths, and the source is none"
+        raise SettingsError(message, expected="paths", got=type(thing).__name__)
     refuse_masked(thing, "logits")
     if is_tensor(thing):
-        return Dense(rows_of(thing, element)), None
-    reader = arrow_reader(thing)
+        return Dense(rows_of(thing, how.dtype)), None
+    if is_pipe(thing):
+        return PipeReader(thing), None
+    reader = dataset_reader(thing) or arrow_reader(thing)
     if reader is None:
         _check_is_array(thing)
-        reader = Dense(rows_of(thing, element))
+        reader = Dense(rows_of(thing, how.dtype))
     return reader, None
 
 
-def _files(paths: PathsLike, *, memory_map: bool) -> list[File]:
-    """Give each file by what it is; a file of no known format says so when it is opened."""
-    kinds = ((LlamaFile if is_llama(path) else IpcFile, path) for path in expand(paths))
-    return [kind(path, memory_map=memory_map) for kind, path in kinds]
+def _sides(data: Any, how: Reading, filesystem: Any) -> Any:
+    """Give data beside the logits as they are, unless they are paths of files."""
+    if not _names_files(data, how.role):
+        return data
+    logits = how.name_of(LOGITS)
+    files = [open_file(place, how) for place in places(data, filesystem)]
+    return SideFiles([SideFile(file, logits) for file in files])
 
 
-def _label_files(labels: Any, *, memory_map: bool) -> Any:
-    """Labels as they are, unless they are paths."""
-    if not is_paths(labels):
-        return labels
-    return LabelFiles(_files(labels, memory_map=memory_map))
+def _names_files(data: Any, role: str) -> bool:
+    """Whether these are paths; ids may be a list of strings, so that theirs are `Path` objects."""
+    if not is_paths(data):
+        return False
+    items = data if isinstance(data, list | tuple) else [data]
+    return role == "labels" or not any(isinstance(item, str) for item in items)
 
 
 def _check_is_array(thing: Any) -> None:
@@ -207,13 +223,3 @@ def _check_holds_columns(reader: Reader, element: str | None) -> None:
     if element is not None:
         message = f'dtype="{element}" says how logits are stored, and a source of scores has none'
         raise SettingsError(message, expected="dtype=None", got=element)
-
-
-def _check_filesystem(filesystem: Any) -> None:
-    kinds = {kind.__name__ for kind in type(filesystem).__mro__}
-    if filesystem is not None and "LocalFileSystem" not in kinds:
-        raise SettingsError(
-            "filesystem: only the local file system is supported so far",
-            expected="None",
-            got=type(filesystem).__name__,
-        )

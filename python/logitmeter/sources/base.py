@@ -85,6 +85,10 @@ class Reader(ABC):
         """Give the element type, where the input states what its Arrow type cannot: "bfloat16"."""
         return None
 
+    def vocab(self, logits: str) -> int | None:  # noqa: ARG002 - for overriding
+        """Give the length of a row, where the input says it but the column's type does not."""
+        return None
+
     def locate(self, position: int) -> tuple[str, int] | None:  # noqa: ARG002 - for overriding
         """Give the file that holds this row of the input, and the row's place there."""
         return None

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from logitmeter.exceptions import DTypeError
 
-__all__ = ["arrow_type", "check_stated", "element_name", "element_of_array"]
+__all__ = ["arrow_type", "check_stated", "element_name", "element_of", "element_of_array"]
 
 ALIASES = {
     "float16": {"float16", "f16", "fp16", "half"},
@@ -45,7 +45,11 @@ def _spelling(dtype: object) -> str:
 
 def element_of_array(array: np.ndarray[Any, Any], stated: str | None) -> str:
     """Give the element type of logits; 16-bit integers hold bf16 only where that is stated."""
-    name = str(array.dtype.name)
+    return element_of(str(array.dtype.name), stated)
+
+
+def element_of(name: str, stated: str | None) -> str:
+    """Give the same by the name of the dtype."""
     if name in {"uint16", "int16"}:
         return _stated_sixteen_bits(name, stated)
     if name not in ALIASES:

@@ -85,8 +85,7 @@ class Feed:
     def of_logits(self) -> Feed:
         """Give the same rows, of the logits and the mask alone."""
         if self.scored:
-            message = "the source holds scores of tokens, and this needs rows of logits"
-            raise SettingsError(message, expected="logits", got="scores")
+            raise _no_logits()
         columns: Columns = {"logits": self.columns["logits"], "mask": self.columns["mask"]}
         columns |= {"labels": None, "weight": None, "sequence_id": None, "scope": None}
         return Feed(self.reader, columns, dtype=self.dtype)
@@ -131,12 +130,10 @@ class Feed:
 
     @cached_property
     def stated_vocab(self) -> int | None:
-        """The length of a row, if its type states it; of scores what the input says it was."""
-        return (
-            self.columns.get("vocab_size")
-            if self.scored
-            else vocab_of(self._logits_type, self.dtype)
-        )
+        """The length of a row, if type or file state it; of scores what the input says it was."""
+        if self.scored:
+            return self.columns.get("vocab_size")
+        return vocab_of(self._logits_type, self.dtype) or self.reader.vocab(self.columns["logits"])
 
     @property
     def vocab_size(self) -> int | None:
@@ -158,6 +155,14 @@ class Feed:
         return {"halffloat": "float16", "float": "float32", "double": "float64"}.get(
             str(kind), str(kind)
         )
+
+    @property
+    def logits_element(self) -> str:
+        """The same, for what needs logits."""
+        element = self.element
+        if element is None:
+            raise _no_logits()
+        return element
 
     def locate(self, position: int) -> tuple[str, int] | None:
         """Give the file of this position, and the row in it."""
@@ -195,6 +200,11 @@ class Feed:
         except BaseException as error:
             self.error = error
             raise
+
+
+def _no_logits() -> SettingsError:
+    message = "the source holds scores of tokens, and this needs rows of logits"
+    return SettingsError(message, expected="logits", got="scores")
 
 
 def _names(columns: Columns) -> Iterator[str]:

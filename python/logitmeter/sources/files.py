@@ -1,100 +1,33 @@
-"""Several files as one input: each a scope of its own, or joined; with label files beside them."""
+"""Several files as one input: each a scope of its own, or joined.
+
+A file may tell its own sequences apart (the b of ``[B, T, V]``) in its column `SCOPE`; their
+numbers then go on from file to file.
+"""
 
 from __future__ import annotations
 
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from logitmeter.exceptions import DTypeError, SettingsError, ShapeError
-from logitmeter.sources.align import merged_schema, paired_blocks
 from logitmeter.sources.base import SCOPE, Block, Facts, Reader
-from logitmeter.sources.vocab import METADATA_KEY, stated_element, vocab_of
+from logitmeter.sources.file_pair import pair_files
+from logitmeter.sources.vocab import vocab_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-__all__ = ["FILE", "File", "FilePair", "Files"]
+    from logitmeter.sources.file import File
+
+__all__ = ["FILE", "Files"]
 
 FILE = "file"
 """The name under which ``by="file"`` finds the path of each row."""
-
-
-class File(Protocol):
-    """One file of any format."""
-
-    path: str
-
-    @property
-    def scored(self) -> bool:
-        """It holds scores of tokens, and no logits."""
-
-    @property
-    def vocab_size(self) -> int | None:
-        """Of scores: over how many entries they were made, if it says so."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Its columns."""
-
-    @property
-    def num_bytes(self) -> int:
-        """Its size."""
-
-    @property
-    def labels_apart(self) -> bool:
-        """Its other columns can be read without reading a logit."""
-
-    def blocks(self, names: Collection[str]) -> Iterator[Block]:
-        """Its rows."""
-
-
-class FilePair:
-    """A file of logits with the file of its labels; columns of the latter win."""
-
-    def __init__(self, logits: File, labels: File) -> None:
-        self.path = logits.path
-        self.scored = logits.scored
-        self._logits = logits
-        self._labels = labels
-
-    @property
-    def vocab_size(self) -> int | None:
-        """As the file of logits."""
-        return self._logits.vocab_size
-
-    @cached_property
-    def schema(self) -> pa.Schema:
-        """The columns of both."""
-        return merged_schema(self._logits.schema, self._labels.schema)
-
-    @property
-    def num_bytes(self) -> int:
-        """The size of the logits."""
-        return self._logits.num_bytes
-
-    @property
-    def labels_apart(self) -> bool:
-        """By the format of the logits, which may hold a mask or ids too."""
-        return self._logits.labels_apart
-
-    def blocks(self, names: Collection[str]) -> Iterator[Block]:
-        """Give the rows of both, which must be as many."""
-        what = (f"the rows of {self.path}", f"those of {self._labels.path}")
-        return paired_blocks(self._logits, self._labels, names, what)
-
-
-def pair_files(logits: Sequence[File], labels: Sequence[File]) -> list[File]:
-    """Each file of logits with its file of labels, in order."""
-    if len(logits) != len(labels):
-        message = (
-            f"{len(logits)} files of logits, but {len(labels)} of labels; they are paired in order"
-        )
-        raise ShapeError(message, expected=f"{len(logits)} files of labels", got=str(len(labels)))
-    return [FilePair(*pair) for pair in zip(logits, labels, strict=True)]
 
 
 class Files(Reader):
@@ -105,9 +38,9 @@ class Files(Reader):
         self._join = join
         self._starts: dict[int, int] = {}
 
-    def paired(self, labels: Sequence[File]) -> Files:
-        """Give the same files, each with the file of its labels."""
-        return Files(pair_files(self._files, labels), join=self._join)
+    def paired(self, sides: Sequence[File], *, shift: bool = False) -> Files:
+        """Give the same files, each with the file of its labels, masks or the like."""
+        return Files(pair_files(self._files, sides, shift=shift), join=self._join)
 
     @property
     def scored(self) -> bool:
@@ -116,43 +49,58 @@ class Files(Reader):
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The columns of the first file, its path, and its number."""
-        schema = self._files[0].schema
+        """The columns of the first file, its path, and the number of the sequence."""
+        schema = pa.schema([field for field in self._files[0].schema if field.name != SCOPE])
+        schema = schema.with_metadata(self._files[0].schema.metadata)
         if FILE not in schema.names:
             schema = schema.append(pa.field(FILE, pa.string()))
-        return schema if self._join else schema.append(pa.field(SCOPE, pa.int64()))
+        return schema.append(pa.field(SCOPE, pa.int64())) if self._scoped else schema
 
     @cached_property
     def facts(self) -> Facts:
-        """Sizes; the rows are known only when they are read."""
+        """Sizes; of some formats the rows are known only when they are read."""
+        rows = [file.num_rows for file in self._files]
+        known = None if None in rows else sum(count for count in rows if count is not None)
+        alone = self._files[0].shape if len(self._files) == 1 else None
         return Facts(
+            num_rows=known,
             num_bytes=sum(file.num_bytes for file in self._files),
+            shape=alone or (None if known is None else (known,)),
             labels_apart=all(file.labels_apart for file in self._files),
             waits=True,
-            scope=None if self._join else SCOPE,
+            scope=SCOPE if self._scoped else None,
+            sequence=SCOPE if self._sequences else None,
+            row_period=self._row_period,
             vocab_size=self._files[0].vocab_size,
         )
 
     def blocks(self, names: Collection[str]) -> Iterator[Block]:
         """Give the rows of all files, after a look at each file's schema."""
         self._agree(names)
-        start = 0
+        start = scope = 0
         for index, file in enumerate(self._files):
             self._starts[index] = start
+            after = scope + 1
             for block in file.blocks(names):
                 start += block.num_rows
-                yield block.joined(self._marks(index, block.num_rows, names))
+                marks = self._marks(index, block, scope, names)
+                after = max(after, _last(marks) + 1)
+                yield block.joined(marks)
+            scope = after
 
     def element(self, logits: str) -> str | None:
         """Give the element type that the files' metadata state; all must state the same."""
-        stated = [stated_element(file.schema, logits) for file in self._files]
+        stated = [file.element(logits) for file in self._files]
         for file, (one, other) in zip(self._files[1:], pairwise(stated), strict=True):
             if one != other:
-                message = (
-                    f"the metadata {METADATA_KEY!r} is {other}, but {one} in the file before it"
-                )
+                message = f"the element type is stated as {other}, but as {one} in the file before"
                 raise DTypeError(message, path=file.path, expected=str(one), got=str(other))
         return stated[0]
+
+    def vocab(self, logits: str) -> int | None:
+        """Give the length of a row, if all files say the same."""
+        found = {file.vocab(logits) for file in self._files if logits in file.schema.names}
+        return found.pop() if len(found) == 1 else None
 
     def locate(self, position: int) -> tuple[str, int] | None:
         """By where each file began, as far as they were read."""
@@ -162,18 +110,45 @@ class Files(Reader):
         start, index = max(started)
         return self._files[index].path, position - start
 
-    def _marks(self, index: int, rows: int, names: Collection[str]) -> Block:
+    @property
+    def _sequences(self) -> bool:
+        """Whether the files tell their sequences apart."""
+        return self._files[0].sequences
+
+    @property
+    def _scoped(self) -> bool:
+        return self._sequences or not self._join
+
+    @property
+    def _row_period(self) -> int | None:
+        """Every how many rows one has no logits: the same in each file, since it is counted."""
+        first = self._files[0].row_period
+        for file in self._files[1:]:
+            if file.row_period != first:
+                message = f"labels {_period(file)}, but {_period(self._files[0])} in the first file"
+                raise ShapeError(message, path=file.path, expected=str(first))
+        return first
+
+    def _marks(self, index: int, block: Block, scope: int, names: Collection[str]) -> Block:
         """Give the columns that no file holds."""
         marks = {}
-        if SCOPE in names and not self._join:
-            marks[SCOPE] = pa.array(np.full(rows, index, np.int64))
+        if SCOPE in names and self._scoped:
+            own = block.columns.get(SCOPE)
+            marks[SCOPE] = (
+                pa.array(np.full(block.num_rows, scope, np.int64))
+                if own is None
+                else pc.add(own, scope)
+            )
         if FILE in names and FILE not in self._files[0].schema.names:
-            marks[FILE] = pa.repeat(self._files[index].path, rows)
-        return Block(rows, marks)
+            marks[FILE] = pa.repeat(self._files[index].path, block.num_rows)
+        return Block(block.num_rows, marks)
 
     def _agree(self, names: Collection[str]) -> None:
         first = self._files[0]
         for file in self._files[1:]:
+            if file.sequences != first.sequences:
+                message = f"{_kind(file)}, but {_kind(first)} in {first.path}"
+                raise ShapeError(message, path=file.path, expected=_kind(first), got=_kind(file))
             if file.vocab_size != first.vocab_size:
                 message = (
                     f"a vocabulary of {file.vocab_size}, but {first.path} has {first.vocab_size}"
@@ -181,8 +156,21 @@ class Files(Reader):
                 expected, got = str(first.vocab_size), str(file.vocab_size)
                 raise ShapeError(message, path=file.path, expected=expected, got=got)
             for field in first.schema:
-                if field.name in names:
+                if field.name in names and field.name != SCOPE:
                     _check_field(field, file, first.path)
+
+
+def _last(marks: Block) -> int:
+    scopes = marks.columns.get(SCOPE)
+    return int(scopes[-1].as_py()) if scopes is not None and len(scopes) else -1
+
+
+def _kind(file: File) -> str:
+    return "sequences [B, T, V]" if file.sequences else "rows [N, V]"
+
+
+def _period(file: File) -> str:
+    return f"[B, T] with T = {file.row_period}" if file.row_period else "as many as logits"
 
 
 def _check_field(field: pa.Field, file: File, first: str) -> None:

@@ -52,6 +52,10 @@ class Limited(Reader):
         """As the reader inside."""
         return self.inner.element(logits)
 
+    def vocab(self, logits: str) -> int | None:
+        """As the reader inside."""
+        return self.inner.vocab(logits)
+
     def locate(self, position: int) -> tuple[str, int] | None:
         """As the reader inside."""
         return self.inner.locate(position)

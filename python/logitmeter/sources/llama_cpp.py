@@ -19,16 +19,16 @@ Source: ``tools/perplexity/perplexity.cpp`` of llama.cpp, and files that it wrot
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from logitmeter.exceptions import CorruptInputError
 from logitmeter.sources.base import Block
+from logitmeter.sources.file import File
 from logitmeter.sources.memory_numpy import row_blocks
-from logitmeter.sources.stamp import Stamp, check_unchanged, stamp_of
+from logitmeter.sources.place import read_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -102,38 +102,28 @@ class Layout(NamedTuple):
         return HEADER.itemsize + 4 * (chunk * self.n_ctx + self.n_ctx // 2 + 1 + row)
 
 
-class LlamaFile:
-    """One file, opened anew for each read. The other columns are known without reading a row."""
+class LlamaFile(File):
+    """One file. The other columns are known without reading a row."""
 
     scored = True
     labels_apart = True
     schema = SCHEMA
-
-    def __init__(self, path: str, *, memory_map: bool = False) -> None:
-        self.path = path
-        self._memory_map = memory_map
-
-    @cached_property
-    def stamp(self) -> Stamp:
-        """What the file was when it was first looked at."""
-        return stamp_of(self.path)
-
-    @property
-    def num_bytes(self) -> int:
-        """Its size."""
-        return self.stamp.size
 
     @property
     def vocab_size(self) -> int:
         """Entries a row."""
         return self.layout.vocab
 
+    @property
+    def num_rows(self) -> int:
+        """Rows of all chunks."""
+        return self.layout.chunks * self.layout.rows
+
     @cached_property
     def layout(self) -> Layout:
         """The header, which must say the size that the file has."""
         size = self.num_bytes
-        with Path(self.path).open("rb") as file:
-            head = file.read(HEADER.itemsize)
+        head = self.place.head(HEADER.itemsize)
         if len(head) < HEADER.itemsize:
             hint = "; its writer leaves such a file where the text is too short for its context"
             raise self._cut(f"a header of {HEADER.itemsize} bytes", len(head), hint)
@@ -153,17 +143,16 @@ class LlamaFile:
     def blocks(self, names: Collection[str]) -> Iterator[Block]:
         """Its rows, chunk after chunk; they are read only for the scores."""
         layout = self.layout
-        check_unchanged(self.path, self.stamp)
-        with Path(self.path).open("rb") as file:
-            source = np.memmap(file, np.uint8, "r") if self._memory_map else file
+        self.check_unchanged()
+        with self.place.open(memory_map=self.memory_map) as file:
             for chunk in range(layout.chunks):
                 for start, end in row_blocks(layout.rows, layout.row_bytes, BLOCK_BYTES):
-                    columns = self._columns(source, chunk, start, end - start, names)
+                    columns = self._columns(file, chunk, start, end - start, names)
                     yield Block(end - start, columns)
-        check_unchanged(self.path, self.stamp)
+        self.check_unchanged()
 
     def _columns(
-        self, file: Any, chunk: int, start: int, rows: int, names: Collection[str]
+        self, file: pa.NativeFile, chunk: int, start: int, rows: int, names: Collection[str]
     ) -> dict[str, pa.Array]:
         layout = self.layout
         labels = self._read(file, layout.label_at(chunk, start), "<i4", rows)
@@ -200,16 +189,14 @@ class LlamaFile:
         scored["nll"] = np.maximum(scored["nll"], 0.0) + 0.0  # never -0.0
         return {name: pa.array(scored[name], kind, mask=~known) for name, kind in SCORES.items()}
 
-    def _read(self, file: Any, offset: int, kind: str, count: int) -> Array:
+    def _read(self, file: pa.NativeFile, offset: int, kind: str, count: int) -> Array:
         size = np.dtype(kind).itemsize * count
-        if isinstance(file, np.ndarray):
-            return file[offset : offset + size].view(kind)
-        file.seek(offset)
-        found = file.read(size)
-        if len(found) < size:
-            check_unchanged(self.path, self.stamp)
-            raise self._cut(f"{size} bytes at {offset}", offset + len(found), "")
-        return np.frombuffer(found, kind)
+
+        def cut(end: int) -> CorruptInputError:
+            self.check_unchanged()
+            return self._cut(f"{size} bytes at {offset}", end, "")
+
+        return np.frombuffer(read_exactly(file, offset, size, cut), kind)
 
     def _where(self, layout: Layout, size: int) -> str:
         """Say in which row a file ends."""

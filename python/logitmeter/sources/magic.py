@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from logitmeter.exceptions import CorruptInputError
 
-__all__ = ["LLAMA", "is_llama", "sniff"]
+if TYPE_CHECKING:
+    from logitmeter.sources.place import Place
 
-LLAMA = b"_logits_"
-"""What a file of logits of llama.cpp begins with."""
-SUPPORTED = "Arrow IPC (file or stream), llama.cpp logits"
+__all__ = ["HEAD_BYTES", "kind_of", "sniff"]
+
+SUPPORTED = "Arrow IPC (file or stream), Parquet, NumPy .npy, safetensors, llama.cpp logits"
+KINDS = {
+    b"ARROW1": "file",
+    b"\xff\xff\xff\xff": "stream",
+    b"PAR1": "parquet",
+    b"\x93NUMPY": "npy",
+    b"_logits_": "llama",
+}
 OTHERS = {
-    b"PAR1": "Parquet",
-    b"\x93NUMPY": "NumPy .npy",
+    b"PARE": "Parquet, encrypted",
     b"_logits2": "llama.cpp logits (a fork's second layout)",
     b"GGUF": "GGUF",
     b"FEA1": "Feather version 1",
@@ -32,35 +37,30 @@ TORCH_HINT = (
 )
 
 
-def is_llama(path: str) -> bool:
-    """Whether a file is one of llama.cpp's logits; False for what cannot be looked at."""
-    try:
-        return _head(path).startswith(LLAMA)
-    except (CorruptInputError, OSError):
-        return False
+def sniff(place: Place) -> str:
+    """Give the format: ``"file"`` and ``"stream"`` are Arrow IPC; others are refused by name."""
+    place.stamp()  # before it is opened: that of a pipe would wait
+    return kind_of(place.head(HEAD_BYTES), place.path)
 
 
-def sniff(path: str) -> str:
-    """``"file"`` or ``"stream"``, the two kinds of Arrow IPC; anything else is refused by name."""
-    head = _head(path)
-    if head.startswith(b"ARROW1"):
-        return "file"
-    if head.startswith(b"\xff\xff\xff\xff"):
-        return "stream"
-    message = _named(path, head) or f"unknown format: the first bytes are {head[:8].hex(' ')}"
-    raise CorruptInputError(message, path=path, offset=0, expected=SUPPORTED, got=head[:8].hex(" "))
-
-
-def _head(path: str) -> bytes:
-    status = os.stat(path)  # noqa: PTH116 - one call for kind and size
-    if not stat.S_ISREG(status.st_mode):
-        message = "not a regular file"
-        raise CorruptInputError(message, path=path, expected=SUPPORTED)
-    if status.st_size == 0:
+def kind_of(head: bytes, path: str) -> str:
+    """Give the same by the first bytes."""
+    if not head:
         message = "the file is empty"
         raise CorruptInputError(message, path=path, offset=0, expected=SUPPORTED, got="0 bytes")
-    with Path(path).open("rb") as file:
-        return file.read(HEAD_BYTES)
+    for magic, kind in KINDS.items():
+        if head.startswith(magic):
+            return kind
+    if _is_safetensors(head):
+        return "safetensors"
+    got = head[:8].hex(" ")
+    message = _named(path, head) or f"unknown format: the first bytes are {got}"
+    raise CorruptInputError(message, path=path, offset=0, expected=SUPPORTED, got=got)
+
+
+def _is_safetensors(head: bytes) -> bool:
+    """Whether a header of less than a terabyte follows its length."""
+    return head[8:9] == b"{" and head[5:8] == bytes(3)
 
 
 def _named(path: str, head: bytes) -> str | None:
@@ -72,6 +72,4 @@ def _named(path: str, head: bytes) -> str | None:
     for magic, name in OTHERS.items():
         if head.startswith(magic):
             return f"a {name} file, which is not read so far; supported: {SUPPORTED}"
-    if head[8:9] == b"{" and head[3:8] == bytes(5):
-        return f"a safetensors file, which is not read so far; supported: {SUPPORTED}"
     return None

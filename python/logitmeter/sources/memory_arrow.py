@@ -19,7 +19,7 @@ from logitmeter.sources.vocab import stated_element
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-__all__ = ["ArrowStream", "ArrowTable", "arrow_reader", "validated"]
+__all__ = ["ArrowStream", "ArrowTable", "arrow_reader", "table_blocks", "validated"]
 
 IN_MEMORY = {"polars"}
 consumed: WeakSet[pa.RecordBatchReader] = WeakSet()
@@ -56,7 +56,7 @@ class ArrowTable(Reader):
 
     def blocks(self, names: Collection[str]) -> Iterator[Block]:
         """One block where chunks end."""
-        return _blocks(self._table.select(_present(self.schema, names)).to_batches())
+        return table_blocks(self._table.select(_present(self.schema, names)))
 
     def element(self, logits: str) -> str | None:
         """Give what the metadata state."""
@@ -154,6 +154,11 @@ def _imported(thing: Any) -> pa.Table | pa.ChunkedArray:
         return pa.RecordBatchReader.from_stream(thing).read_all()
     except pa.ArrowInvalid:  # not of structs: one column
         return pa.chunked_array(thing)
+
+
+def table_blocks(table: pa.Table) -> Iterator[Block]:
+    """One block where chunks end."""
+    return _blocks(table.to_batches())
 
 
 def _blocks(batches: Any) -> Iterator[Block]:

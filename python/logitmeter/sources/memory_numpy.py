@@ -22,7 +22,7 @@ from logitmeter.sources.dtypes import arrow_type, element_of_array
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-__all__ = ["ArrayRows", "Dense", "Rows", "check_shape", "refuse_masked"]
+__all__ = ["ArrayRows", "Dense", "Rows", "check_shape", "list_array", "refuse_masked"]
 
 Array: TypeAlias = np.ndarray[Any, Any]
 COPIED_BYTES = 1 << 20
@@ -146,8 +146,13 @@ class Dense(Reader):
             yield Block(len(array), {LOGITS: array, SCOPE: numbers})
 
     def _array(self, rows: Array) -> pa.Array:
-        values = pa.Array.from_buffers(self._type.value_type, rows.size, [None, pa.py_buffer(rows)])
-        return pa.FixedSizeListArray.from_arrays(values, type=self._type)
+        return list_array(rows, self._type)
+
+
+def list_array(rows: Array, kind: pa.DataType) -> pa.Array:
+    """Give C-contiguous rows as a column of fixed-size lists, without a copy."""
+    values = pa.Array.from_buffers(kind.value_type, rows.size, [None, pa.py_buffer(rows)])
+    return pa.FixedSizeListArray.from_arrays(values, type=kind)
 
 
 def row_blocks(rows: int, row_bytes: int, block_bytes: int) -> Iterator[tuple[int, int]]:

@@ -6,11 +6,12 @@ import errno
 import glob
 import os
 from pathlib import Path
-from typing import TypeAlias, TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
-from logitmeter.exceptions import SettingsError
+from logitmeter.sources.place import Place
+from logitmeter.sources.stores import is_uri, local_path, store_places
 
-__all__ = ["PathsLike", "expand", "is_paths"]
+__all__ = ["PathsLike", "expand", "is_paths", "places"]
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 PathsLike: TypeAlias = "PathLike | list[PathLike] | tuple[PathLike, ...]"
@@ -23,7 +24,7 @@ def is_paths(thing: object) -> TypeGuard[PathsLike]:
     return isinstance(thing, str | os.PathLike)
 
 
-def expand(paths: PathsLike) -> list[str]:
+def places(paths: PathsLike, filesystem: Any = None) -> list[Place]:
     """Give the files that are meant: lists in their order, globs and directories in byte order.
 
     Raises
@@ -31,16 +32,22 @@ def expand(paths: PathsLike) -> list[str]:
     FileNotFoundError
         Where a path does not exist, a glob matches nothing or a directory holds no file.
     SettingsError
-        For a URL: only local files are read.
+        A URL of a scheme that neither pyarrow nor fsspec knows.
     """
     items = paths if isinstance(paths, list | tuple) else [paths]
-    return [file for item in items for file in _expand_one(os.fspath(item))]
+    return [place for item in items for place in _places(os.fspath(item), filesystem)]
 
 
-def _expand_one(path: str) -> list[str]:
-    if "://" in path:
-        message = f"{path!r} is a URL; only local files are read so far"
-        raise SettingsError(message, expected="a local path", got=path)
+def _places(path: str, filesystem: Any) -> list[Place]:
+    if filesystem is None and not is_uri(path):
+        return [Place(file) for file in expand(path)]
+    here = local_path(path, filesystem)
+    return store_places(path, filesystem) if here is None else [*map(Place, expand(here))]
+
+
+def expand(path: PathLike) -> list[str]:
+    """Give the files of this machine that are meant by a path, a glob or a directory."""
+    path = os.fspath(path)
     if Path(path).is_dir():
         return _directory(path)
     if not Path(path).exists() and glob.has_magic(path):
@@ -55,7 +62,7 @@ def _glob(pattern: str) -> list[str]:
     files = [
         file
         for match in matches
-        for file in (_expand_one(match) if not Path(match).is_dir() or "**" not in pattern else [])
+        for file in (expand(match) if not Path(match).is_dir() or "**" not in pattern else [])
     ]
     return files or _nothing(pattern, "no file matches")
 

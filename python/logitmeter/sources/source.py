@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from logitmeter.exceptions import SettingsError, ShapeError
 from logitmeter.sources.align import Columns, Paired
+from logitmeter.sources.base import LOGITS
 from logitmeter.sources.feed import Feed
-from logitmeter.sources.files import FILE, File, Files
+from logitmeter.sources.files import FILE, Files
 from logitmeter.sources.limit import Limited
 from logitmeter.sources.memory_numpy import Dense
 from logitmeter.sources.roles import DATA, check_unique, resolve
+from logitmeter.sources.sequence_rows import unrolled
 from logitmeter.sources.sides import Layout, column_of, shape_of
 from logitmeter.sources.vocab import vocab_of
 
@@ -23,13 +25,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from logitmeter.sources.base import Reader
+    from logitmeter.sources.file import File
 
-__all__ = ["Data", "LabelFiles", "Source"]
+__all__ = ["Data", "SideFiles", "Source"]
 
 
 @dataclass(frozen=True, slots=True)
-class LabelFiles:
-    """Labels that lie in files of their own, in the order of the logits."""
+class SideFiles:
+    """Labels, a mask or the like in files of their own, in the order of the logits."""
 
     files: list[File]
 
@@ -62,6 +65,10 @@ class Data:
     def named(self) -> dict[str, str | None]:
         """Give the parts that are columns of the source."""
         return {part: data for part in DATA if isinstance(data := getattr(self, part), str)}
+
+    def files(self) -> dict[str, SideFiles]:
+        """Give the parts that are files of their own."""
+        return {part: data for part in DATA if isinstance(data := getattr(self, part), SideFiles)}
 
     def groups(self) -> dict[str, Any]:
         """Give the groups that are arrays."""
@@ -185,14 +192,19 @@ class Source:
 
     def _joined(self, data: Data, *, shift: bool) -> Reader:
         """Give the reader with what its labels bring: files beside it, or a row more for each b."""
-        if isinstance(data.labels, LabelFiles):
-            files = data.labels.files
-            if isinstance(self._reader, Files):
-                return self._reader.paired(files)
-            return Paired(self._reader, Files(files, join=True), "the files of labels")
-        if isinstance(self._reader, Dense) and shift and _one_more(self._reader, data.labels):
-            return Dense(self._reader.rows, padded=True)
-        return self._reader
+        reader = self._reader
+        if isinstance(reader, Dense) and shift and _one_more(reader, data.labels):
+            reader = Dense(reader.rows, padded=True)
+        for part, sides in data.files().items():
+            if isinstance(reader, Files):
+                reader = reader.paired(sides.files, shift=shift)
+            else:
+                reader = _beside(reader, sides.files, part)
+        if self.scored:
+            return reader
+        named = self._columns | data.named()
+        by_position = {named.get(part) or part for part in ("labels", "mask", "weight")}
+        return unrolled(reader, named.get(LOGITS) or LOGITS, by_position | {"label"})
 
     def _layout(self, reader: Reader) -> Layout:
         shape = reader.rows.shape if isinstance(reader, Dense) else None
@@ -225,13 +237,23 @@ def _either(one: Any, other: Any) -> Any:
 
 
 def _is_array(data: Any) -> bool:
-    return data is not None and not isinstance(data, str | LabelFiles)
+    return data is not None and not isinstance(data, str | SideFiles)
 
 
 def _one_more(reader: Dense, labels: Any) -> bool:
     """Whether these are logits [B, T - 1, V] with labels [B, T]."""
     shape = reader.facts.shape or ()
-    return len(shape) == 2 and shape_of(labels) == (shape[0], shape[1] + 1)  # noqa: PLR2004
+    found = labels.files[0].shape if isinstance(labels, SideFiles) else shape_of(labels)
+    return len(shape) == 2 and found == (shape[0], shape[1] + 1)  # noqa: PLR2004
+
+
+def _beside(reader: Reader, files: list[File], part: str) -> Reader:
+    """Give what lies in memory with files of one value a row."""
+    wanted, found = reader.facts.shape, files[0].shape
+    if len(files) == 1 and None not in (wanted, found) and wanted != found:
+        message = f"{part} has shape {found}, but {wanted} is needed"
+        raise ShapeError(message, path=files[0].path, expected=str(wanted), got=str(found))
+    return Paired(reader, Files(files, join=True), f"the files of {part}")
 
 
 def _free_name(part: str, taken: Iterable[str]) -> str:
