@@ -17,6 +17,8 @@ HERE = Path(__file__).parent
 TABLE: dict[str, dict[str, list[str]]] = {
     "A named error": {
         "label out of range (row and value)": [
+            "test_formats.py::test_a_bad_label_is_found_first_where_labels_lie_apart",
+            "test_sequence_rows.py::test_labels_are_checked_before_a_logit_is_read",
             "test_bad_labels.py::test_a_label_out_of_range",
             "test_bad_labels.py::test_under_shift_the_row_is_the_one_before",
             "test_bad_labels.py::test_the_smallest_position_wins_and_at_one_position_the_order_of_the_law",
@@ -34,6 +36,7 @@ TABLE: dict[str, dict[str, list[str]]] = {
             "test_bad_logits.py::test_a_label_of_no_probability_is_a_loss_of_inf_and_no_error",
         ],
         "null logits": [
+            "test_sequence_rows.py::test_null_sequences_are_named",
             "test_bad_logits.py::test_null_logits_are_never_scored",
             "test_bad_logits.py::test_null_logits_that_do_not_count_are_fine",
             "test_bad_logits.py::test_null_lists_that_take_no_room",
@@ -47,33 +50,51 @@ TABLE: dict[str, dict[str, list[str]]] = {
             "test_bad_labels.py::test_a_null_id",
         ],
         "mask of wrong length, type or value": [
+            "test_formats.py::test_arrays_lie_beside_a_file",
+            "test_sequence_rows.py::test_lengths_that_differ_are_named_by_row",
             "test_bad_labels.py::test_a_mask_of_another_shape",
             "test_bad_labels.py::test_a_mask_of_another_length_beside_a_stream",
             "test_bad_labels.py::test_a_mask_of_another_type",
             "test_bad_labels.py::test_a_mask_of_other_values",
         ],
-        "float or bool labels": ["test_bad_labels.py::test_labels_of_another_type"],
+        "float or bool labels": [
+            "test_npy.py::test_other_kinds_of_labels_are_refused",
+            "test_bad_labels.py::test_labels_of_another_type",
+        ],
         "weights negative, not finite, or of length V": [
             "test_bad_labels.py::test_a_weight_that_is_none",
             "test_bad_labels.py::test_a_null_weight",
             "test_bad_labels.py::test_weights_of_the_vocabulary_s_length",
         ],
         "zero vocabulary": [
+            "test_npy.py::test_other_shapes_are_refused",
             "test_bad_logits.py::test_an_empty_vocabulary",
             "test_bad_logits.py::test_an_array_without_a_vocabulary",
             "test_bad_logits.py::test_opaque_bytes_of_no_width",
         ],
         "V differs between files": [
+            "test_safetensors.py::test_a_series_of_several_vocabularies_is_refused",
             "test_bad_logits.py::test_the_vocabulary_differs_between_files",
             "test_bad_logits.py::test_the_vocabulary_differs_between_updates",
             "test_bad_logits.py::test_a_batch_of_another_length",
         ],
-        "list of varying length": ["test_bad_logits.py::test_lists_of_varying_length"],
+        "list of varying length": [
+            "test_sequence_rows.py::test_lengths_that_differ_are_named_by_row",
+            "test_bad_logits.py::test_lists_of_varying_length",
+        ],
         "`[B,V,T]`": [
             "test_bad_logits.py::test_a_vocabulary_in_the_middle",
             "test_bad_logits.py::test_sequences_of_logits_need_sequences_of_labels",
         ],
         "truncated or corrupt file (path and offset)": [
+            "test_formats.py::test_a_file_cut_short_is_named_with_its_end",
+            "test_formats.py::test_flipped_bytes_are_an_error_or_other_values_but_never_a_crash",
+            "test_npy.py::test_ill_headers_are_refused_with_their_place",
+            "test_npy.py::test_files_cut_in_their_header",
+            "test_safetensors.py::test_ill_headers_are_refused_with_their_place",
+            "test_safetensors.py::test_files_cut_in_their_header",
+            "test_stores.py::test_damage_is_named_with_its_place",
+            "test_pipe.py::test_a_stream_cut_short_is_named_with_its_end",
             "test_bad_files.py::test_a_file_cut_short",
             "test_bad_files.py::test_a_file_that_is_something_else",
             "test_sources_files.py::test_a_file_cut_short_is_named_with_its_end",
@@ -82,18 +103,27 @@ TABLE: dict[str, dict[str, list[str]]] = {
             "test_bad_logits.py::test_text_that_is_not_unicode",
         ],
         "a declared size larger than the file": [
+            "test_npy.py::test_a_declared_header_longer_than_the_file",
+            "test_npy.py::test_long_headers_are_refused_unparsed",
+            "test_safetensors.py::test_long_headers_are_refused_unread",
+            "test_pipe.py::test_a_declared_size_takes_no_memory",
             "test_bad_files.py::test_a_declared_size_larger_than_the_file",
             "test_bad_files.py::test_more_rows_declared_than_there_are",
         ],
         "a file that changes while it is read": [
+            "test_formats.py::test_a_file_that_changes_while_it_is_read_is_named",
+            "test_formats.py::test_a_file_that_shrinks_while_it_is_read_kills_nothing",
+            "test_stores.py::test_an_object_that_changes_is_named",
             "test_bad_files.py::test_a_file_that_changes_while_it_is_read",
             "test_sources_files.py::test_a_file_that_changes_while_it_is_read_is_named",
         ],
         "a consumed reader read again": [
+            "test_pipe.py::test_a_stream_is_read_once",
             "test_bad_files.py::test_a_consumed_reader",
             "test_bad_files.py::test_a_stream_of_one_read",
         ],
         "torch pickles": [
+            "test_npy.py::test_pickles_are_refused_unread",
             "test_bad_files.py::test_torch_pickles_are_refused_unread",
             "test_sources_files.py::test_a_torch_archive_says_how_to_load_it",
         ],
@@ -102,21 +132,26 @@ TABLE: dict[str, dict[str, list[str]]] = {
             "test_sources.py::test_masked_arrays_are_refused_everywhere",
         ],
         "an id that comes back": [
+            "test_writer.py::test_ids_that_come_back_are_refused",
+            "test_sequence_rows.py::test_packed_sequences_have_ids_within",
             "test_bad_labels.py::test_an_id_that_comes_back",
             "test_bad_labels.py::test_an_id_comes_back_over_updates_until_the_last_one",
             "test_bad_labels.py::test_ids_are_compared_within_one_file",
         ],
         "a missing column (those present are listed)": [
+            "test_safetensors.py::test_tensors_are_found_by_name",
             "test_bad_labels.py::test_a_missing_column_is_named_with_those_present",
             "test_bad_labels.py::test_no_column_of_logits_or_labels",
         ],
         "unknown element type of 16-bit integers": [
+            "test_npy.py::test_bfloat16_must_be_stated",
             "test_bad_logits.py::test_16_bit_integers_of_unknown_element_type",
             "test_sources.py::test_16_bit_integers_need_their_element_type_stated",
         ],
     },
     "Must work, same bits": {
         "sliced arrays with offsets": [
+            "test_sequence_rows.py::test_tensors_are_sequences_of_one_length",
             "test_awkward_input.py::test_sliced_tables_with_offsets",
             "test_awkward_input.py::test_readers_of_sliced_batches",
             "test_awkward_input.py::test_arrays_beside_a_slice",
@@ -124,11 +159,16 @@ TABLE: dict[str, dict[str, list[str]]] = {
             "test_awkward_input.py::test_log_softmax_and_top_k_of_a_slice",
         ],
         "negative strides and other layouts": [
+            "test_npy.py::test_every_layout_is_read",
+            "test_npy.py::test_labels_may_have_any_layout",
             "test_awkward_input.py::test_logits_of_any_layout",
             "test_awkward_input.py::test_cubes_of_any_layout",
             "test_awkward_input.py::test_data_of_any_layout",
         ],
-        "big-endian arrays": ["test_awkward_input.py::test_logits_of_any_layout"],
+        "big-endian arrays": [
+            "test_npy.py::test_every_layout_is_read",
+            "test_awkward_input.py::test_logits_of_any_layout",
+        ],
         "read-only buffers": ["test_awkward_input.py::test_logits_of_any_layout"],
         "misaligned buffers": [
             "test_awkward_input.py::test_logits_of_any_layout",
@@ -139,6 +179,8 @@ TABLE: dict[str, dict[str, list[str]]] = {
             "test_awkward_input.py::test_more_than_2_31_elements_of_arrow",
         ],
         'zero rows and everything masked (count 0, nan and a flag; `on_empty="raise"` raises)': [
+            "test_formats.py::test_no_rows_are_no_error",
+            "test_sequence_rows.py::test_empty_sequences_have_no_positions",
             "test_awkward_input.py::test_zero_rows",
             "test_awkward_input.py::test_everything_masked",
             "test_awkward_input.py::test_cubes_without_rows",
@@ -164,9 +206,9 @@ TABLE: dict[str, dict[str, list[str]]] = {
 }
 
 NOT_YET: dict[str, str] = {}
-"""Lines without a test, and why. What only formats to come can trigger (headers of `.npy` and
-safetensors, llama.cpp's logits, sparse dumps) gets its tests with their readers: each line above
-is triggered by the inputs that are read today."""
+"""Lines without a test, and why. What only formats to come can trigger (llama.cpp's logits, sparse
+dumps) gets its tests with their readers: each line above is triggered by the inputs that are read
+today."""
 
 
 def listed() -> dict[str, list[str]]:

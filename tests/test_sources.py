@@ -473,10 +473,35 @@ def test_what_lies_in_memory_is_read_again() -> None:
     assert feed(source).without_logits().batches().read_all().column_names == ["labels"]
 
 
-def test_a_dataset_names_its_scanner(tmp_path: Any) -> None:
-    pa.dataset.write_dataset(TABLE, tmp_path, format="ipc")
-    with pytest.raises(DTypeError, match="scanner"):
-        scan(pa.dataset.dataset(tmp_path, format="ipc"))
+@pytest.mark.parametrize("kind", ["ipc", "parquet"])
+def test_a_dataset_is_read_with_its_partitions_and_filters(kind: str, tmp_path: Any) -> None:
+    parts = pa.table(
+        {**{name: TABLE[name] for name in TABLE.column_names}, "k": [0, 0, 1, 1, 1, 0]}
+    )
+    pa.dataset.write_dataset(parts, tmp_path, format=kind, partitioning=["k"])
+    whole = pa.dataset.dataset(tmp_path, format=kind, partitioning=["k"])
+    found = table(whole, by="k")
+    assert found["labels"].to_pylist() == [0, 1, 5, 2, 3, 4]
+    assert found["k"].to_pylist() == [0, 0, 0, 1, 1, 1]
+    assert np.array_equal(rows(found), FLAT[[0, 1, 5, 2, 3, 4]])
+    source = scan(whole.filter(pa.dataset.field("k") == 1))
+    assert table(source) == table(source)
+    assert table(source)["labels"].to_pylist() == [2, 3, 4]
+
+
+def test_a_dataset_is_read_in_batches_sized_by_bytes(tmp_path: Any) -> None:
+    wide = np.zeros((64, 2**18), np.float32)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(wide.ravel()), wide.shape[1])
+    pa.dataset.write_dataset(pa.table({"logits": column}), tmp_path, format="ipc")
+    batches = list(feed(pa.dataset.dataset(tmp_path, format="ipc")).batches())
+    assert [batch.num_rows for batch in batches] == [16] * 4
+
+
+def test_a_scanner_names_its_reader() -> None:
+    scanner = pa.dataset.dataset(TABLE).scanner()
+    with pytest.raises(DTypeError, match="to_reader"):
+        scan(scanner)
+    assert table(scanner.to_reader()).num_rows == N
 
 
 def test_metadata_name_the_element_type() -> None:

@@ -60,6 +60,8 @@ class DumpWriter:
         A file that has come to so many bytes is ended where the next sequence begins.
     compression
         ``"lz4"`` or ``"zstd"``; logits hardly get smaller, and are read several times as slowly.
+    number_sequences
+        Number the sequences even where ids are given: those of several files may be the same.
 
     Attributes
     ----------
@@ -100,6 +102,7 @@ class DumpWriter:
         tokenizer: str | None = None,
         shard_bytes: int | None = None,
         compression: Literal["lz4", "zstd"] | None = None,
+        number_sequences: bool = False,
     ) -> None:
         if compression is not None:
             one_of("compression", compression, ("lz4", "zstd"))
@@ -110,7 +113,7 @@ class DumpWriter:
         sharded = shard_bytes is not None
         self._files = DumpFiles(os.fspath(path), sharded=sharded, compression=compression)
         self._schema: pa.Schema | None = None
-        self._sequences = _Sequences()
+        self._sequences = _Sequences(numbered=flag("number_sequences", number_sequences))
         self._closed = False
         self._before = 0
         self.num_rows = 0
@@ -301,7 +304,8 @@ class DumpWriter:
 class _Sequences:
     """Which sequence each row is in: by the ids that are given, else by number."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, numbered: bool) -> None:
+        self._numbered = numbered
         self._given: bool | None = None
         self._seen: set[Any] = set()
         self._number = -1
@@ -328,7 +332,7 @@ class _Sequences:
         numbers[starts] = 1
         ids = pa.array(np.cumsum(numbers) + self._number)
         self._number += len(starts)
-        if self._given:
+        if self._given and not self._numbered:
             ids = keys[-1]
             self._remember(ids.take(pa.array(starts)).to_pylist())
         return ids, starts

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from logitmeter.cli import check, evaluate, finetune, versions
+from logitmeter.cli import check, convert, evaluate, finetune, versions
 from logitmeter.cli._outcome import emit, error, exit_status
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ examples:
   logitmeter evaluate dumps/*.arrow --trailing 2 --by task
   logitmeter evaluate logits.arrow --labels labels.arrow --shift --json
   logitmeter check dumps/*.arrow --trailing 2
+  logitmeter convert logits.npy --labels labels.npy --out dump.arrow --dtype bf16
   logitmeter COMMAND --help
 
 exit status:
@@ -97,6 +98,6 @@ def parser() -> Parser:
         help="print the version and leave",
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in (evaluate, check, finetune, versions):
+    for command in (evaluate, check, convert, finetune, versions):
         command.add_to(commands)
     return top

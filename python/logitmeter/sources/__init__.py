@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from logitmeter.arguments import one_of, whole
 from logitmeter.exceptions import DTypeError, SettingsError
+from logitmeter.sources.arrow_dataset import ArrowDataset, is_arrow_dataset
 from logitmeter.sources.base import LOGITS
 from logitmeter.sources.dtypes import element_name
 from logitmeter.sources.file_pair import SideFile
@@ -60,21 +61,27 @@ def scan(
     Parameters
     ----------
     source
-        Files (a path, a list of paths, a glob, a directory; several are pooled, globs and
-        directories in byte order), on this machine or by URL (``s3://...``): Arrow IPC, Parquet,
-        NumPy's ``.npy``, safetensors, or logits of llama.cpp
-        (``llama-perplexity --kl-divergence-base``), which hold scores whatever `values` says. Or
-        an array of logits ``[N, V]`` or ``[B, T, V]`` (NumPy, ``ml_dtypes.bfloat16``, torch, jax,
-        anything with ``__array__`` or ``__dlpack__``), or anything with ``__arrow_c_stream__`` or
-        ``__arrow_c_array__`` (pyarrow, polars, DuckDB).
+        Files: a path, a list of paths, a glob, a directory, or their URLs (``s3://...``); several
+        are pooled, globs and directories in byte order. They may be Arrow IPC, Parquet, NumPy's
+        ``.npy``, safetensors (a tensor ``logits``, or a series ``logits_0``, ``logits_1``, ... of
+        one sequence each), or logits of llama.cpp (``llama-perplexity --kl-divergence-base``), which
+        hold scores whatever `values` says; they are told apart by their first bytes.
+        Or an array of logits ``[N, V]`` or ``[B, T, V]`` (NumPy, ``ml_dtypes.bfloat16``, torch,
+        jax, anything with ``__array__`` or ``__dlpack__``); anything with ``__arrow_c_stream__`` or
+        ``__arrow_c_array__`` (pyarrow, polars, DuckDB); a dataset of Hugging Face or pyarrow; an
+        open binary file that holds an Arrow IPC stream.
+        Rows may hold whole sequences: ``logits: list<list<V>>`` with ``labels: list<int>`` beside.
     labels
-        Integers ``[N]`` or ``[B, T]``, or files of labels, paired with those of `source` in order.
+        Integers ``[N]`` or ``[B, T]``, or files of labels in any of these formats, paired with
+        those of `source` in order. (A mask, weights or ids that are given to a call may be files
+        too: as `pathlib.Path`.)
     columns
         Our names to those of the source: ``{"labels": "input_ids"}``; None leaves one unused.
         Ours are logits, labels (also found as label), mask, role, weight, sequence_id and
         batch_id; of scores those below.
     dtype
-        The element type, where the input cannot say it: ``"bf16"`` for 16-bit integers.
+        The element type, where the input cannot say it: ``"bf16"`` for 16-bit integers, and for
+        the two opaque bytes as which NumPy saves bfloat16; any for rows of opaque bytes.
     values
         The kind of value: ``"logits"``, or ``"scores"`` for tokens that were scored before. Then
         these columns of numbers stand in place of the logits, each about the label that the row
@@ -177,6 +184,8 @@ def _reader(
     refuse_masked(thing, "logits")
     if is_tensor(thing):
         return Dense(rows_of(thing, how.dtype)), None
+    if is_arrow_dataset(thing):
+        return ArrowDataset(thing), None
     if is_pipe(thing):
         return PipeReader(thing), None
     reader = dataset_reader(thing) or arrow_reader(thing)
@@ -211,7 +220,7 @@ def _check_is_array(thing: Any) -> None:
     if isinstance(thing, list | tuple):
         message += ": pass np.asarray(logits, np.float32)"
     if name.startswith("pyarrow._dataset."):
-        message = f"a {name} hands out no stream: pass dataset.scanner(batch_size=...).to_reader()"
+        message = f"a {name} hands out no stream: pass its to_reader(), or the dataset"
     raise DTypeError(message, expected=ACCEPTED, got=name)
 
 

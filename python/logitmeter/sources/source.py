@@ -131,6 +131,11 @@ class Source:
         return [name for name in self._reader.schema.names if not name.startswith("__")]
 
     @property
+    def read_again(self) -> bool:
+        """Whether the input can be read a second time."""
+        return self._reader.facts.read_again
+
+    @property
     def array_shape(self) -> tuple[int, ...] | None:
         """The shape of an array of logits; None for what has none."""
         if not isinstance(self._reader, Dense):
