@@ -8,6 +8,7 @@ from logitmeter import _export
 from logitmeter._numbers import plural
 from logitmeter.cli import _flags
 from logitmeter.cli._outcome import Status, emit, note
+from logitmeter.exceptions import SettingsError
 
 if TYPE_CHECKING:
     from logitmeter.sources import Source
@@ -57,8 +58,15 @@ def run(arguments: dict[str, Any]) -> int:
     writing = _taken(arguments, _WRITING)
     data = _taken(arguments, _DATA)
     source = _flags.scanned(arguments)
+    vocab_size = source.feed().vocab_size
+    if vocab_size is None:
+        raise SettingsError(
+            "convert writes logits, and the source holds scores of tokens",
+            expected="logits",
+            got="scores",
+        )
     with lm.DumpWriter(
-        out, vocab_size=source.feed().vocab_size, dtype=rounded, number_sequences=True, **writing
+        out, vocab_size=vocab_size, dtype=rounded, number_sequences=True, **writing
     ) as writer:
         writer.write(source, columns=columns, **data)
     found: dict[str, Any] = {"paths": writer.paths, "num_rows": writer.num_rows}

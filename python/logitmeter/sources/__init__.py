@@ -64,8 +64,8 @@ def scan(
         Files: a path, a list of paths, a glob, a directory, or their URLs (``s3://...``); several
         are pooled, globs and directories in byte order. They may be Arrow IPC, Parquet, NumPy's
         ``.npy``, safetensors (a tensor ``logits``, or a series ``logits_0``, ``logits_1``, ... of
-        one sequence each), or logits of llama.cpp (``llama-perplexity --kl-divergence-base``), which
-        hold scores whatever `values` says; they are told apart by their first bytes.
+        one sequence each), or logits of llama.cpp (``llama-perplexity --kl-divergence-base``),
+        which hold scores whatever `values` says; they are told apart by their first bytes.
         Or an array of logits ``[N, V]`` or ``[B, T, V]`` (NumPy, ``ml_dtypes.bfloat16``, torch,
         jax, anything with ``__array__`` or ``__dlpack__``); anything with ``__arrow_c_stream__`` or
         ``__arrow_c_array__`` (pyarrow, polars, DuckDB); a dataset of Hugging Face or pyarrow; an
