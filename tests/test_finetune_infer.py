@@ -16,6 +16,9 @@ from oracle.training_run import TrainingRun
 RUN_A = json.loads((Path(__file__).parent / "data" / "finetune_run_a.json").read_text("utf-8"))
 RUN_A_JOB: dict[str, Any] = {"n_epochs": RUN_A["n_epochs"], "batch_size": RUN_A["batch_size"]}
 
+FEW = range(6)
+"""Hidden tokens tried where many batch sizes are."""
+
 
 def infer(run: TrainingRun, rows: Any = None, **job: Any) -> lm.finetune.Inference:
     return lm.finetune.infer(run.rows() if rows is None else rows, run.examples, **job)
@@ -113,7 +116,7 @@ def test_batches_of_three_long_replies_add_up_to_an_epoch(hidden: int) -> None:
 def test_the_number_of_steps_tells_the_batch_size() -> None:
     """One token a reply: 3 x 3 tokens and 1 x 9 are the same fractions."""
     run = TrainingRun([(1, 1)] * 120, 2, batch_size=3, seed=5)
-    found = infer(run, n_epochs=3)
+    found = infer(run, n_epochs=3, hidden=range(10))
     assert (found.hidden, found.best.batch_size) == (2, 3)
     rival = next(one for one in found.hypotheses if one.hidden == 8)
     assert (rival.batch_size, rival.explained) == (1, found.best.explained)
@@ -123,7 +126,7 @@ def test_the_number_of_steps_tells_the_batch_size() -> None:
 @pytest.mark.parametrize("rest", ["short", "dropped", "carried"])
 def test_examples_that_fill_no_batch(rest: Any) -> None:
     run = TrainingRun(labels(62, seed=6), 2, batch_size=4, seed=6, rest=rest)
-    found = infer(run, n_epochs=3)
+    found = infer(run, n_epochs=3, hidden=FEW)
     best = found.best
     assert (found.hidden, best.batch_size, best.rest) == (2, 4, rest)
     assert best.explained == found.num_steps
@@ -210,7 +213,7 @@ def test_few_steps_of_few_tokens_say_little() -> None:
 def test_equal_tokens_a_step_are_equal_evidence() -> None:
     """Two examples of 1 + 2 tokens, or six of one: sixths."""
     run = TrainingRun([(1, 1)] * 60, 2, batch_size=2, seed=1)
-    found = infer(run)
+    found = infer(run, hidden=FEW)
     explain_all = {one.hidden for one in found.hypotheses if one.explained == found.num_steps}
     assert {0, 1, 2} <= explain_all
     assert found.hidden is None
@@ -228,7 +231,7 @@ def test_large_batches_can_give_any_figure() -> None:
 def test_arbitrary_figures_are_not_explained() -> None:
     generator = random.Random(15)
     rows = [{"train_accuracy": round(generator.random(), 5)} for _ in range(60)]
-    found = lm.finetune.infer(rows, drawn(20, 20, 60, seed=15), n_epochs=3)
+    found = lm.finetune.infer(rows, drawn(20, 20, 60, seed=15), n_epochs=3, hidden=FEW)
     assert found.hidden is None
 
 
@@ -280,7 +283,7 @@ def test_an_encoding_that_is_not_known_is_found(encoding: str, tmp_path: Path) -
     run = TrainingRun(lm.finetune.visible_counts(train, encoding=encoding), 2, seed=20)
     file = tmp_path / "train.jsonl"
     file.write_text("\n".join(map(json.dumps, train)), encoding="utf-8")
-    found = lm.finetune.infer(run.rows(), file, n_epochs=3, batch_size=1)
+    found = lm.finetune.infer(run.rows(), file, n_epochs=3, batch_size=1, hidden=FEW)
     assert (found.hidden, found.best.encoding) == (2, encoding)
     assert found.best.explained == 120
     assert f" {encoding} " in str(found)

@@ -12,7 +12,7 @@ which follows from Bayes' rule for batches drawn at random.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,23 @@ MOST_BITS = 10**8
 
 MOST_SUMS = 2**14
 """Nor is their distribution worked out."""
+
+
+class _Batch(NamedTuple):
+    """The least that a batch can hold, and the chances of that and of one token more each."""
+
+    least: int
+    chances: Array
+
+    @classmethod
+    def holding(cls, sums: Array, chances: Array) -> _Batch:
+        dense = np.zeros(int(sums[-1] - sums[0]) + 1)
+        dense[sums - sums[0]] = chances
+        return cls(int(sums[0]), dense)
+
+    @property
+    def spread(self) -> int:
+        return self.chances.size - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,60 +104,53 @@ class Epochs:
 
         `certain` is, for each step, the chance that its accuracy is what its batch gives.
         """
-        per_epoch, plan = self.plan.steps_per_epoch, self.plan
-        spread = int(self.full.sums[-1] - self.full.sums[0]) + 1
-        if per_epoch * spread > MOST_SUMS:
+        batches = [*self._batches(), *self._dropped()]
+        if sum(batch.chances.size for batch in batches) > MOST_SUMS:
             return 0.0
-        full, short = _shifted(self.full), _shifted(self.short)
-        outside = self._dropped()
-        total = int(self.lengths.sum()) - sum(first for first, _ in outside)
-        number_short = int(plan.last_batch == "short")
-        number_full = per_epoch - number_short
-        total -= number_full * full[0] + number_short * short[0]
-        rest = [chances for _, chances in outside]
-        before = log_chance_of_total(
-            [full[1]] * number_full + [short[1]] * number_short + rest, total
-        )
-        is_short = plan.is_short(self.steps.number)
+        before = [batch.chances for batch in batches]
+        total = int(self.lengths.sum()) - sum(batch.least for batch in batches)
+        unknown = log_chance_of_total(before, total)
         found = 0.0
         for members in self._members():
-            known = [self._told(step, certain[step], short=is_short[step]) for step in members]
-            shorts = number_short - int(is_short[members].sum())
-            fulls = number_full - len(known) + int(is_short[members].sum())
-            if fulls < 0:
-                continue
-            chances = known + [full[1]] * fulls + [short[1]] * shorts + rest
-            found += log_chance_of_total(chances, total) - before
+            after = list(before)
+            for step in members:
+                place = (self.steps.number[step] - 1) % self.plan.steps_per_epoch
+                after[place] = self._told(step, certain[step])
+            found += log_chance_of_total(after, total) - unknown
         return found
 
-    def _told(self, step: int, certain: float, *, short: bool) -> Array:
-        """Give the chances of a step's sums, after its accuracy."""
-        fit = self.short if short else self.full
-        kind = self.steps.kind[step]
-        before = fit.probabilities
-        after = np.where(fit.explains[kind], before / (fit.sums + 1), 0.0)
-        if not self.steps.informative[kind] or not after.any():
-            return _dense(fit.sums, before)
-        return _dense(fit.sums, certain * after / after.sum() + (1 - certain) * before)
+    def _batches(self) -> list[_Batch]:
+        """Give what each batch of an epoch can hold, before anything is reported."""
+        places = np.arange(1, self.plan.steps_per_epoch + 1)
+        full, short = (
+            _Batch.holding(fit.sums, fit.probabilities) for fit in (self.full, self.short)
+        )
+        return [short if ends else full for ends in self.plan.is_short(places)]
 
-    def _dropped(self) -> list[tuple[int, Array]]:
+    def _dropped(self) -> list[_Batch]:
         """Give what the examples that are dropped can hold, if there are any."""
         if self.plan.last_batch != "dropped":
             return []
-        sums, probabilities = batch_sums(self.lengths, self.plan.left_over)
-        return [(int(sums[0]), _dense(sums, probabilities))]
+        return [_Batch.holding(*batch_sums(self.lengths, self.plan.left_over))]
+
+    def _told(self, step: int, certain: float) -> Array:
+        """Give the chances of what a step's batch holds, after its accuracy."""
+        fit = self.short if self.plan.is_short(self.steps.number[step]) else self.full
+        kind = self.steps.kind[step]
+        chances = fit.probabilities
+        fitting = np.where(fit.explains[kind], chances / (fit.sums + 1), 0.0)
+        if self.steps.informative[kind] and fitting.any():
+            chances = certain * fitting / fitting.sum() + (1 - certain) * chances
+        return _Batch.holding(fit.sums, chances).chances
 
     def _fewest_left_out(self, listed: Array) -> int:
-        full, short, plan = self.full.sums, self.short.sums, self.plan
-        number_short = int(plan.last_batch == "short")
-        base = int(full[0]) * (plan.steps_per_epoch - number_short) + int(short[0]) * number_short
-        low = high = int(self.lengths.sum()) - base
-        for first, chances in self._dropped():
-            low, high = low - first - chances.size + 1, high - first
+        batches, dropped = self._batches(), self._dropped()
+        high = int(self.lengths.sum()) - sum(batch.least for batch in (*batches, *dropped))
+        low = high - sum(batch.spread for batch in dropped)
         if high * max(1, listed.size) > MOST_BITS:
             return 0
-        reach = int(full[-1] - full[0])
-        free = (plan.steps_per_epoch - listed.size) * reach
+        reach = max(batch.spread for batch in batches)
+        free = (len(batches) - listed.size) * reach
         return fewest_left_out(self._choices(listed), low, high, free=free, reach=reach)
 
     def _choices(self, listed: Array) -> Sequence[Sequence[int]]:
@@ -158,14 +168,3 @@ class Epochs:
         epoch = self.plan.epoch(self.steps.number)
         for number in np.unique(epoch):
             yield np.flatnonzero(epoch == number)
-
-
-def _shifted(fit: Fit) -> tuple[int, Array]:
-    """Give the least sum, and the chances of it and of all above."""
-    return int(fit.sums[0]), _dense(fit.sums, fit.probabilities)
-
-
-def _dense(sums: Array, chances: Array) -> Array:
-    dense = np.zeros(int(sums[-1] - sums[0]) + 1)
-    dense[sums - sums[0]] = chances
-    return dense
