@@ -186,7 +186,7 @@ bench-streaming: $(BENCH_READY) ## a warm Arrow file, mapped and read, beside th
 
 .PHONY: bench-kernel
 bench-kernel: ## the kernel alone, by Criterion
-	cargo bench $(LOCKED) --manifest-path benches/kernel/Cargo.toml --target-dir target/bench
+	CARGO_TARGET_DIR=$(abspath target/bench) cargo bench $(LOCKED) --manifest-path benches/kernel/Cargo.toml
 
 TORCH ?= debian# or pypi: the current one, with 5 GB of CUDA libraries
 .PHONY: bench-peers

@@ -138,8 +138,6 @@ class Lab:
                 process = self._processes[entries[key].place]
                 reply = process.ask("time", key=str(key), repeat=repeat)
                 results[key].seconds.append(reply["seconds"])
-                extra = max(results[key].extra_bytes, reply["extra_bytes"])
-                results[key].extra_bytes = extra
         for process in self._processes.values():
             process.ask("drop", names=[])
         return results
@@ -171,7 +169,7 @@ class Lab:
             return Result([], missing=reply["missing"])
         if reply["answer"]:
             _check(entry, *reply["answer"])
-        return Result([], note=reply["note"])
+        return Result([], reply["extra_bytes"], reply["note"])
 
 
 def _check(entry: Entry, loss: float, num_correct: int | None) -> None:

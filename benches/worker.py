@@ -7,6 +7,7 @@ ordinary arrays of their own, and only one of them works at any time.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
@@ -47,7 +48,7 @@ class Worker:
     def prepare(
         self, key: str, contender: str, logits: str, dtype: str, arrays: str, **job: Any
     ) -> dict[str, Any]:
-        """Get a job ready and run it once, which warms it up; its answer is to be checked."""
+        """Get a job ready and run it twice: for its answer, and for the memory that it takes."""
         stored = self.logits[logits]
         with np.load(arrays) as more:
             try:
@@ -56,28 +57,26 @@ class Worker:
                 return {"missing": str(error)}
         result = ready.run()
         answer: Answer | None = ready.answer(result) if ready.answer else None
+        del result
         self.ready[key] = ready
-        return {"answer": answer, "note": ready.note}
+        return {"answer": answer, "note": ready.note, "extra_bytes": _growth(ready.run)}
 
     def time(self, key: str, repeat: int) -> dict[str, Any]:
-        """Run a job; gives seconds a run, and by how many bytes memory grew at its peak."""
+        """Run a job; gives seconds a run."""
         run = self.ready[key].run
-        before = _start_peak()
         start = time.perf_counter()
         for _ in range(repeat):
             run()
-        seconds = (time.perf_counter() - start) / repeat
-        return {"seconds": seconds, "extra_bytes": _peak() - before}
+        return {"seconds": (time.perf_counter() - start) / repeat}
 
 
-def _start_peak() -> int:
-    """Reset the peak of resident memory to what is resident now."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
-def _peak() -> int:
-    return _status("VmHWM")
+def _growth(run: Callable[[], object]) -> int:
+    """By how many bytes resident memory grows at its peak, from an allocator that keeps nothing."""
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is what is resident now
+    before = _status("VmRSS")
+    run()
+    return max(0, _status("VmHWM") - before)
 
 
 def _status(field: str) -> int:
