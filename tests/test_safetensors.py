@@ -101,6 +101,13 @@ def test_labels_of_another_shape_are_named(tmp_path: Path) -> None:
     assert caught.value.path == path
 
 
+def test_a_tensor_of_one_of_our_names_may_be_left_unused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "x", logits=ROWS, labels=LABELS, weight=np.ones((V, 3)))
+    with pytest.raises(ShapeError, match="weight has shape"):
+        lm.evaluate(path)
+    assert lm.evaluate(lm.scan(path, columns={"weight": None})).num_tokens == N
+
+
 def test_other_element_types_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "x", logits=ROWS.astype(np.int32), labels=LABELS)
     with pytest.raises(DTypeError, match="cannot be read") as caught:

@@ -11,6 +11,7 @@ from logitmeter.sources.llama_cpp import LlamaFile
 from logitmeter.sources.magic import sniff
 from logitmeter.sources.npy import NpyFile
 from logitmeter.sources.parquet import ParquetFile
+from logitmeter.sources.roles import PARTS
 from logitmeter.sources.safetensors import SafetensorsFile
 
 if TYPE_CHECKING:
@@ -79,11 +80,12 @@ def _npy(place: Place, reading: Reading) -> File:
 
 
 def _safetensors(place: Place, reading: Reading) -> File:
-    named = reading.columns or {}
+    parts = (part for part in PARTS if part != LOGITS)
+    named = [(reading.columns or {}).get(part, part) for part in parts]
     return SafetensorsFile(
         place,
         reading.name_of(LOGITS) if reading.role == LOGITS else None,
-        sides=tuple(name for part, name in named.items() if name and part != LOGITS),
+        sides=tuple(name for name in (*named, "label") if name),
         dtype=reading.dtype,
         memory_map=reading.memory_map,
     )

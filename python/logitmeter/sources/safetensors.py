@@ -52,7 +52,6 @@ ELEMENTS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloa
 SERIES = re.compile(r"(?:logits_|tensor\.)(\d+)")
 """Names of logits where each is one sequence."""
 FIELDS = "dtype, shape and data_offsets"
-KNOWN_SIDES = ("labels", "label", "mask", "weight", "sequence_id")
 
 
 class Entry(NamedTuple):
@@ -82,7 +81,8 @@ class SafetensorsFile(TensorFile):
     logits
         The name of the tensor of logits; None in a file of labels.
     sides
-        Names of tensors that must be there, in the shape of the labels.
+        Names of tensors that, where they are there, must have the shape of the labels; the first is
+        the labels.
     dtype
         The element type that was stated, which must be the one there is.
     memory_map, padded
@@ -94,7 +94,7 @@ class SafetensorsFile(TensorFile):
         place: Place,
         logits: str | None,
         *,
-        sides: tuple[str, ...] = (),
+        sides: tuple[str, ...],
         dtype: str | None = None,
         memory_map: bool = False,
         padded: bool = False,
@@ -134,7 +134,7 @@ class SafetensorsFile(TensorFile):
         *outer, rows = logits.shape[:-1] or (0,)
         shape = (*outer, rows + self._padded)
         sides = {name: tensor for name, tensor in others.items() if tensor.shape == shape}
-        for side in {*KNOWN_SIDES, *self._sides} & others.keys() - sides.keys():
+        for side in set(self._sides) & others.keys() - sides.keys():
             wanted, found = str(list(shape)), str(list(others[side].shape))
             message = f"{side} has shape {found}, but {wanted} is needed for these logits"
             raise ShapeError(message, path=self.path, expected=wanted, got=found)
@@ -150,15 +150,14 @@ class SafetensorsFile(TensorFile):
 
     def _of_labels(self, tensors: dict[str, Tensor]) -> list[Group]:
         """Labels, and what has their shape; or a series of them, end to end."""
-        wanted = [*self._sides, *KNOWN_SIDES]
-        name = next((name for name in wanted if name in tensors), None)
+        name = next((name for name in self._sides if name in tensors), None)
         if name is not None:
             shape = tensors[name].shape
             return [Group(None, {key: t for key, t in tensors.items() if t.shape == shape})]
         numbers = sorted(_number(key) for key in tensors if key.startswith("labels_"))
         if numbers:
             return [Group(None, _numbered(tensors, number)) for number in numbers]
-        raise self._missing(wanted[0])
+        raise self._missing(self._sides[0])
 
     def _missing(self, name: str) -> SettingsError:
         present = ", ".join(self._entries)
