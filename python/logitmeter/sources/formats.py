@@ -11,7 +11,7 @@ from logitmeter.sources.llama_cpp import LlamaFile
 from logitmeter.sources.magic import sniff
 from logitmeter.sources.npy import NpyFile
 from logitmeter.sources.parquet import ParquetFile
-from logitmeter.sources.roles import PARTS
+from logitmeter.sources.roles import DATA
 from logitmeter.sources.safetensors import SafetensorsFile
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def _npy(place: Place, reading: Reading) -> File:
 
 
 def _safetensors(place: Place, reading: Reading) -> File:
-    parts = (part for part in PARTS if part != LOGITS)
-    named = [(reading.columns or {}).get(part, part) for part in parts]
+    named = [(reading.columns or {}).get(part, part) for part in DATA]
     return SafetensorsFile(
         place,
         reading.name_of(LOGITS) if reading.role == LOGITS else None,
