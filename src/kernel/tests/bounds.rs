@@ -36,7 +36,14 @@ impl Exact {
     }
 }
 
-fn score(isa: Isa, precision: Precision, element: Element, vocab: &Vocab, row: &[u8], label: usize) -> RowScore {
+fn score(
+    isa: Isa,
+    precision: Precision,
+    element: Element,
+    vocab: &Vocab,
+    row: &[u8],
+    label: usize,
+) -> RowScore {
     let mut out = Vec::new();
     let job = RowJob { row, label: Some(label as u32) };
     Kernel::new(isa, precision, element, vocab).score(&[job], &mut out);
