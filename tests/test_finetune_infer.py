@@ -59,7 +59,7 @@ def test_run_a_reads_as_a_table() -> None:
     assert lines[0] == "2 hidden tokens a reply: determined."
     assert lines[1].startswith("138 of 138 steps explained, 52 more than by any comparable h;")
     assert lines[3].split() == [
-        *("hidden", "batch", "pooling", "explained", "by", "chance", "evidence", "(nats)")
+        *("hidden", "batch", "pooling", "explained", "by", "chance", "evidence")
     ]
     assert lines[4].split()[:6] == ["2", "1", "-", "138", "of", "138"]
     assert lines[5].split()[:6] == ["-2", "1", "-", "86", "of", "138"]
@@ -287,6 +287,7 @@ def test_an_encoding_that_is_not_known_is_found(encoding: str, tmp_path: Path) -
     assert (found.hidden, found.best.encoding) == (2, encoding)
     assert found.best.explained == 120
     assert f" {encoding} " in str(found)
+    assert max(map(len, str(found).splitlines())) <= 80
     named = lm.finetune.infer(run.rows(), train, encoding=encoding, n_epochs=3, batch_size=1)
     assert (named.hidden, named.best.encoding) == (2, None)
 

@@ -200,7 +200,7 @@ class Inference:
 
     def _notes(self) -> list[str]:
         sure = self.num_steps - self.num_informative
-        notes = [f"Accuracies are taken as rounded to {self.rounding}."]
+        notes = [f"Evidence in nats; accuracies are taken as rounded to {self.rounding}."]
         if sure:
             notes.append(f"{count(sure)} of them are 0 or 1: explained by any h, and no evidence.")
         if self.determined and self.best.unexplained:
@@ -226,7 +226,7 @@ class Inference:
         return _export.to_json(self.to_dict(), indent)
 
 
-_HEADINGS = ("hidden", "batch", "pooling", "encoding", "explained", "by chance", "evidence (nats)")
+_HEADINGS = ("hidden", "batch", "pooling", "encoding", "explained", "by chance", "evidence")
 
 
 def _as_dict(hypothesis: Hypothesis) -> dict[str, Any]:
