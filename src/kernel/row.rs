@@ -72,7 +72,7 @@ struct RowSum {
     /// The reference, in two parts, and what ln s is multiplied by.
     r: (f64, f64),
     cure: f64,
-    /// x[y] - r.
+    /// `x[y] - r`.
     v: f64,
     rank: Rank,
 }
