@@ -193,6 +193,16 @@ TORCH ?= debian# or pypi: the current one, with 5 GB of CUDA libraries
 bench-peers: ## torch as a peer of `make bench`, in .venv-peers (as root: installs Debian's)
 	benches/install_peers.sh $(TORCH)
 
+# Of the crates that the package's own linters do not see.
+BENCH_CRATES := native kernel
+.PHONY: bench-lint
+bench-lint: ## formatting, clippy and tests of the benches' Rust
+	for crate in $(BENCH_CRATES); do \
+	    cargo fmt --check --manifest-path benches/$$crate/Cargo.toml; \
+	    cargo clippy $(LOCKED) --manifest-path benches/$$crate/Cargo.toml --target-dir target/bench -- -D warnings; \
+	    cargo test $(LOCKED) --release --manifest-path benches/$$crate/Cargo.toml --target-dir target/bench; \
+	done
+
 .PHONY: count-instructions
 count-instructions: ## instructions an element under their ceilings (as root: installs valgrind)
 	tools/count_instructions.sh

@@ -7,7 +7,9 @@ given. Every answer is checked against NumPy in float64 before anything is timed
 
 from __future__ import annotations
 
+import signal
 import statistics
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +96,8 @@ class Lab:
         self._processes: dict[str, Process] = {}
 
     def __enter__(self) -> Self:
+        # Killed, too, it leaves no gigabytes in memory.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,7 +2,10 @@
 //! the bytes mean. Nothing that looks at every byte can be faster, so this is the roof.
 
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    _MM_HINT_T0, _mm_prefetch, _mm256_loadu_si256, _mm256_max_epu8, _mm256_setzero_si256,
+    _mm256_storeu_si256, _mm512_loadu_si512, _mm512_max_epu8, _mm512_setzero_si512, _mm512_storeu_si512,
+};
 
 /// Bytes that the software prefetch runs ahead.
 #[cfg(target_arch = "x86_64")]
