@@ -107,8 +107,10 @@ def test_the_search_for_steps_to_leave_out_ends() -> None:
 
 def test_the_chance_of_a_total_is_that_of_dice() -> None:
     die = np.array([0, 1, 1, 1, 1, 1, 1]) / 6
-    assert log_chance_of_total([die] * 5, 17) == pytest.approx(math.log(780 / 6**5))
-    assert log_chance_of_total([die], 7) < math.log(1e-12)
+    assert log_chance_of_total([(die, 5)], 17) == pytest.approx(math.log(780 / 6**5))
+    coin = np.array([0.5, 0.5])
+    assert log_chance_of_total([(die, 1), (coin, 2)], 8) == pytest.approx(math.log(1 / 24))
+    assert log_chance_of_total([(die, 1)], 7) < math.log(1e-12)
     assert log_chance_of_total([], 0) == 0
 
 

@@ -11,8 +11,10 @@ which follows from Bayes' rule for batches drawn at random.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,7 +38,8 @@ MOST_SUMS = 2**14
 """Nor is their distribution worked out."""
 
 
-class _Batch(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
     """The least that a batch can hold, and the chances of that and of one token more each."""
 
     least: int
@@ -107,16 +110,17 @@ class Epochs:
         batches = [*self._batches(), *self._dropped()]
         if sum(batch.chances.size for batch in batches) > MOST_SUMS:
             return 0.0
-        before = [batch.chances for batch in batches]
         total = int(self.lengths.sum()) - sum(batch.least for batch in batches)
-        unknown = log_chance_of_total(before, total)
+        unknown = _log_chance(batches, total)
+        number, kind = self.steps.number, self.steps.kind.tolist()
+        place, short = (number - 1) % self.plan.steps_per_epoch, self.plan.is_short(number).tolist()
+        told = cache(self._told)  # steps that are told alike are added up at once
         found = 0.0
         for members in self._members():
-            after = list(before)
-            for step in members:
-                place = (self.steps.number[step] - 1) % self.plan.steps_per_epoch
-                after[place] = self._told(step, certain[step])
-            found += log_chance_of_total(after, total) - unknown
+            after = list(batches)
+            for step in members.tolist():
+                after[place[step]] = told(kind[step], float(certain[step]), short=short[step])
+            found += _log_chance(after, total) - unknown
         return found
 
     def _batches(self) -> list[_Batch]:
@@ -133,15 +137,14 @@ class Epochs:
             return []
         return [_Batch.holding(*batch_sums(self.lengths, self.plan.left_over))]
 
-    def _told(self, step: int, certain: float) -> Array:
-        """Give the chances of what a step's batch holds, after its accuracy."""
-        fit = self.short if self.plan.is_short(self.steps.number[step]) else self.full
-        kind = self.steps.kind[step]
+    def _told(self, kind: int, certain: float, *, short: bool) -> _Batch:
+        """Give what a step's batch can hold, after its accuracy."""
+        fit = self.short if short else self.full
         chances = fit.probabilities
         fitting = np.where(fit.explains[kind], chances / (fit.sums + 1), 0.0)
         if self.steps.informative[kind] and fitting.any():
             chances = certain * fitting / fitting.sum() + (1 - certain) * chances
-        return _Batch.holding(fit.sums, chances).chances
+        return _Batch.holding(fit.sums, chances)
 
     def _fewest_left_out(self, listed: Array) -> int:
         batches, dropped = self._batches(), self._dropped()
@@ -168,3 +171,9 @@ class Epochs:
         epoch = self.plan.epoch(self.steps.number)
         for number in np.unique(epoch):
             yield np.flatnonzero(epoch == number)
+
+
+def _log_chance(batches: Sequence[_Batch], total: int) -> float:
+    """Give the logarithm of the chance that batches hold so much more than their least."""
+    parts = [(batch.chances, times) for batch, times in Counter(batches).items()]
+    return log_chance_of_total(parts, total)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["batch_means", "batch_sums", "fewest_left_out", "log_chance_of_total"]
 
@@ -170,36 +170,30 @@ def _reached(
     return reached
 
 
-def log_chance_of_total(parts: Sequence[Array], total: int) -> float:
+def log_chance_of_total(parts: Iterable[tuple[Array, int]], total: int) -> float:
     """Give the logarithm of the chance that independent numbers add up to a total.
+
+    Chances of a sum are a convolution, hence a product of Fourier transforms.
 
     Parameters
     ----------
     parts
-        For each number the chances of 0, 1, 2, ...
+        The chances of 0, 1, 2, ..., and how many numbers have them.
     total
         Their sum.
 
     Examples
     --------
     >>> die = np.array([0, 1, 1, 1, 1, 1, 1]) / 6
-    >>> round(float(np.exp(log_chance_of_total([die, die], 7))), 6)
+    >>> round(float(np.exp(log_chance_of_total([(die, 2)], 7))), 6)
     0.166667
     """
-    chances = _added(list(parts))
-    chance = float(chances[total]) if 0 <= total < chances.size else 0.0
-    return float(np.log(max(chance, _LEAST_CHANCE)))
-
-
-def _added(parts: list[Array]) -> Array:
-    """Give the chances of the sum, by convolving halves."""
-    if not parts:
-        return np.ones(1)
-    if len(parts) == 1:
-        return parts[0]
-    half = len(parts) // 2
-    left, right = _added(parts[:half]), _added(parts[half:])
-    size = left.size + right.size - 1
-    fast = 1 << (size - 1).bit_length()
-    product = np.fft.rfft(left, fast) * np.fft.rfft(right, fast)
-    return np.fft.irfft(product, fast)[:size]
+    listed = list(parts)
+    size = 1 + sum((chances.size - 1) * times for chances, times in listed)
+    if not 0 <= total < size:
+        return float(np.log(_LEAST_CHANCE))
+    fast = 1 << size.bit_length()
+    product = np.ones(fast // 2 + 1, dtype=np.complex128)
+    for chances, times in listed:
+        product *= np.fft.rfft(chances, fast) ** times
+    return float(np.log(max(float(np.fft.irfft(product, fast)[total]), _LEAST_CHANCE)))
