@@ -76,20 +76,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(
-                name == "top_k",
-                strict=False,
-                reason="known: top_k can lose the first interrupt (one call in about five)",
-            ),
-        )
-        for name in LONG_CALLS
-    ],
-)
+@pytest.mark.parametrize("name", LONG_CALLS)
 def test_ctrl_c_ends_a_long_call(name: str, threads: int) -> None:
     setup, call = LONG_CALLS[name]
     code = setup + INTERRUPTED.replace("{call}", call.format(threads))

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from logitmeter.arguments import one_of, whole
@@ -25,6 +27,11 @@ from logitmeter.sources.pipe import PipeReader, is_pipe
 from logitmeter.sources.roles import check_given
 from logitmeter.sources.shards import warn_of_missing
 from logitmeter.sources.source import Data, SideFiles, Source
+
+# pyarrow imports pandas, where there is one, at its first conversion, and an interrupt that falls
+# into those 0.3 s is lost there. Imported here first, Ctrl-C is heard, as in any other import.
+with suppress(Exception):
+    import_module("pandas")
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
