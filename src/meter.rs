@@ -172,15 +172,15 @@ impl Meter {
         let _state = Guard::new();
         self.tally.see(&scored.seen, by)?;
         self.tally.add_counts(&scored.counts);
-        let mut ends = scored.ends.iter().peekable();
-        for after in 0..=scored.tokens.len() {
-            while let Some(end) = ends.next_if(|end| end.after <= after) {
-                self.tally.end_sequence(end.id.is_some(), end.batch_ends, &mut self.open, groups);
-            }
-            if let Some(token) = scored.tokens.get(after) {
-                self.tally.add(token, &mut self.open, groups);
-            }
+        let mut tokens = scored.tokens.as_slice();
+        let mut added = 0;
+        for end in &scored.ends {
+            let (ended, others) = tokens.split_at(end.after - added);
+            self.tally.add(ended, &mut self.open, groups);
+            self.tally.end_sequence(end.id.is_some(), end.batch_ends, &mut self.open, groups);
+            (tokens, added) = (others, end.after);
         }
+        self.tally.add(tokens, &mut self.open, groups);
         Ok(scored.failure)
     }
 

@@ -13,9 +13,9 @@ use crate::kernel::{Flags, Kernel, RowJob, RowScore};
 use crate::key::GroupTable;
 use crate::parallel::Control;
 use crate::rows::Vocab;
-use crate::score::Score;
+use crate::score::{Score, Standing};
 use crate::scoring::{Job, MISSING, Scorer};
-use crate::selection::{Check, Counts, Failure, RowAt, RowNumbers, Selected, Selector, SequenceEnd};
+use crate::selection::{Check, Counts, Failure, Pick, RowAt, RowNumbers, Selected, Selector, SequenceEnd};
 use crate::settings::{NonFinite, Settings};
 use crate::tally::{Seen, Token};
 use crate::warnings::Watch;
@@ -135,12 +135,10 @@ impl Carry {
         let _state = Guard::new();
         let selected = self.selector.finish(&vocab);
         self.row = None;
-        let scores =
-            selected.picks.iter().map(|pick| score_of(pick.row, &selected.held, None, None)).collect();
         let mut scored =
             Scored { counts: self.selector.take_counts(), decided: u64::MAX, ..Scored::default() };
         self.watch.add_run_ends(self.selector.take_last_labels());
-        deliver(&mut scored, selected, scores, &mut self.selector, settings);
+        deliver(&mut scored, selected, &Scores::default(), &mut self.selector, settings);
         settle(&mut scored, &self.selector, i64::MAX);
         Ok(scored)
     }
@@ -261,44 +259,40 @@ impl<'a> Pipeline<'a> {
     ) -> Result<()> {
         let Portion { input, scores: known, carried } = portion;
         let (Some(scorer), Some(rows)) = (self.scorer.as_deref_mut(), &input.rows) else { return Ok(()) };
-        let picks = selected.picks.iter().map(|pick| (pick.row, pick.label));
-        let advance = selected.advance.iter().map(|a| (a.row, a.label));
-        let jobs: Vec<Job> = picks
-            .chain(advance)
-            .filter_map(|(row, label)| match row {
-                RowAt::Here(row) => Some(Job { row, label: Some(label) }),
-                _ => None,
-            })
-            .filter(|job| known[job.row as usize].is_none())
-            .collect();
+        let picks = || selected.picks.iter().map(|pick| (pick.row, pick.label));
+        let advance = || selected.advance.iter().map(|a| (a.row, a.label));
         if let Rows::Logits(logits) = rows {
+            let mut jobs = Vec::with_capacity(selected.picks.len() + selected.advance.len());
+            for (row, label) in picks().chain(advance()) {
+                if let RowAt::Here(row) = row
+                    && known[row as usize].is_none()
+                {
+                    jobs.push(Job { row, label: Some(label) });
+                }
+            }
             for (job, score) in jobs.iter().zip(scorer.score(logits, vocab, &jobs, control)?) {
                 known[job.row as usize] = Some(score.into());
             }
         }
-        let before = self.carry.row.as_ref();
-        let mut take = |row, label| {
-            let here =
-                if let RowAt::Here(row) = row { known.get(row as usize).copied().flatten() } else { None };
-            // Scored only if it is asked for: one position a piece.
-            if let (RowAt::Carried, None, Some(before)) = (row, *carried, before) {
-                *carried = Some(before.score(scorer, vocab, label));
-            }
-            score_of(row, &selected.held, here, *carried)
-        };
-        let scores: Vec<Score> = selected.picks.iter().map(|p| take(p.row, p.label)).collect();
+        // Scored only if it is asked for: one position a piece.
+        if let (None, Some(before)) = (*carried, &self.carry.row) {
+            let asked = picks().chain(advance()).find(|(row, _)| *row == RowAt::Carried);
+            *carried = asked.map(|(_, label)| before.score(scorer, vocab, label));
+        }
+        let scores = Scores { here: known, carried: *carried };
         for advance in &selected.advance {
-            let score = take(advance.row, advance.label);
+            let score = scores.of(advance.row, &selected.held);
             self.carry.selector.set_score(advance.slot, score);
         }
         if let Rows::Logits(logits) = rows {
-            self.carry.watch.add_rows(logits, vocab, &selected, &scores);
+            let of = |pick: &Pick| scores.of(pick.row, &selected.held);
+            self.carry.watch.add_rows(logits, vocab, &selected, of);
         }
         self.carry.watch.add_run_ends(self.carry.selector.take_last_labels());
         if self.settings.shift {
             self.carry.row = CarriedRow::last_of(rows, vocab);
         }
-        self.conclude(selected, scores, scored);
+        self.conclude(selected, &scores, scored);
         Ok(())
     }
 
@@ -310,11 +304,12 @@ impl<'a> Pipeline<'a> {
             self.carry.selector.set_score(advance.slot, none);
         }
         self.carry.watch.add_run_ends(self.carry.selector.take_last_labels());
-        let scores = vec![none; selected.picks.len()];
-        self.conclude(selected, scores, scored);
+        let here: Vec<_> = vec![Some(none); scored.counts.rows as usize];
+        let scores = Scores { here: &here, carried: Some(none) };
+        self.conclude(selected, &scores, scored);
     }
 
-    fn conclude(&mut self, selected: Selected, scores: Vec<Score>, scored: &mut Scored) {
+    fn conclude(&mut self, selected: Selected, scores: &Scores, scored: &mut Scored) {
         let horizon = self.carry.selector.horizon();
         deliver(scored, selected, scores, &mut self.carry.selector, self.settings);
         if let Some(failure) = self.carry.selector.failure() {
@@ -351,14 +346,24 @@ impl CarriedRow {
     }
 }
 
-/// The score of one pick, wherever its row was.
-fn score_of(row: RowAt, held: &[Score], here: Option<Score>, carried: Option<Score>) -> Score {
-    let found = match row {
-        RowAt::Here(_) => here,
-        RowAt::Held(at) => held.get(at as usize).copied(),
-        RowAt::Carried => carried,
-    };
-    found.unwrap_or(MISSING.into())
+/// The scores of a piece's rows, as far as they are known.
+#[derive(Default)]
+struct Scores<'a> {
+    here: &'a [Option<Score>],
+    /// That of the row before the piece.
+    carried: Option<Score>,
+}
+
+impl Scores<'_> {
+    /// The score of one pick, wherever its row was.
+    fn of(&self, row: RowAt, held: &[Score]) -> Score {
+        let found = match row {
+            RowAt::Here(row) => self.here.get(row as usize).copied().flatten(),
+            RowAt::Held(at) => held.get(at as usize).copied(),
+            RowAt::Carried => self.carried,
+        };
+        found.unwrap_or(MISSING.into())
+    }
 }
 
 /// Hands on the tokens before the first error; a row without a distribution, or a score that cannot
@@ -366,13 +371,14 @@ fn score_of(row: RowAt, held: &[Score], here: Option<Score>, carried: Option<Sco
 fn deliver(
     scored: &mut Scored,
     selected: Selected,
-    scores: Vec<Score>,
+    scores: &Scores,
     selector: &mut Selector,
     settings: &Settings,
 ) {
     let limit = selector.failure().map(|failure| failure.place);
     scored.tokens.reserve_exact(selected.picks.len());
-    for (pick, score) in selected.picks.iter().zip(scores) {
+    for pick in &selected.picks {
+        let score = scores.of(pick.row, &selected.held);
         if limit.is_some_and(|limit| limit < (pick.position as i64, Check::NonFinite)) {
             break;
         }
@@ -404,6 +410,9 @@ fn settle(scored: &mut Scored, selector: &Selector, horizon: i64) {
 
 /// Why the score of a counted token is an error, if it is one.
 fn refused(position: u64, score: &Score, settings: &Settings, rows: RowNumbers) -> Option<Failure> {
+    if score.flags == Flags(0) && score.standing == Standing::Known {
+        return None; // nearly always
+    }
     let raise = settings.nonfinite == NonFinite::Raise || score.flags.has(Flags::MISSING);
     if raise && score.flags.invalid() {
         return Some(nonfinite(position, score.flags, rows));

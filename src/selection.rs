@@ -24,6 +24,7 @@ use crate::rows::Vocab;
 use crate::score::Score;
 use crate::settings::{OnShort, Settings};
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::Range;
 
 use borders::Border;
 use parts::{Edge, Held, HeldRow, Rules, Run, Sequence, Trail, counts, valid};
@@ -166,19 +167,22 @@ impl Selector {
         let mut ids = piece.ids.iter().flatten().peekable();
         let batches = piece.batches.as_ref().filter(|_| self.rules.batches);
         let mut batches = batches.into_iter().flatten().peekable();
-        for i in 0..piece.len() {
+        let mut i = 0;
+        while i < piece.len() {
             let border = Border {
                 scope: scopes.next_if(|(at, _)| *at == i).map(|(_, scope)| *scope),
                 id: ids.next_if(|(at, _)| *at == i).map(|(_, id)| id),
                 batch: batches.next_if(|(at, _)| *at == i).map(|(_, id)| id),
             };
             self.cross(piece, &border, &mut out, vocab);
-            let ends = scopes.peek().is_some_and(|(at, _)| *at == i + 1)
-                || ids.peek().is_some_and(|(at, _)| *at == i + 1)
-                || batches.peek().is_some_and(|(at, _)| *at == i + 1);
-            self.step(piece, i, vocab, &mut out);
-            self.sample(piece, i, ends, vocab, &mut out);
-            self.position += 1;
+            let next = [
+                scopes.peek().map(|(at, _)| *at),
+                ids.peek().map(|(at, _)| *at),
+                batches.peek().map(|(at, _)| *at),
+            ];
+            let end = next.into_iter().flatten().min().unwrap_or(piece.len());
+            self.stretch(piece, i..end, vocab, &mut out);
+            i = end;
         }
         self.counts.rows += piece.len() as u64;
         self.hold(vocab, &mut out);
@@ -202,8 +206,54 @@ impl Selector {
         out
     }
 
-    // One position.
+    // Positions.
 
+    /// Positions without a border between them.
+    fn stretch(&mut self, piece: &Piece, all: Range<usize>, vocab: &Vocab, out: &mut Selected) {
+        let (position, picked) = (self.position, out.picks.len());
+        let mut left = all.clone();
+        while !left.is_empty() {
+            let inside = self.inside(piece, left.clone());
+            if inside > 0 {
+                self.visible_all(piece, left.start..left.start + inside, vocab, out);
+                left.start += inside;
+            } else {
+                self.step(piece, left.start, vocab, out);
+                self.position += 1;
+                left.start += 1;
+            }
+        }
+        self.sample(piece, all, position, vocab, out, picked);
+    }
+
+    /// How many positions from the first on are visible tokens of which nothing else depends.
+    fn inside(&self, piece: &Piece, all: Range<usize>) -> usize {
+        let unscored = self.rules.shift && self.sequence.as_ref().is_some_and(|s| s.first == self.position);
+        match &piece.marks {
+            _ if unscored || piece.by_role => 0,
+            None => all.len(),
+            Some(marks) if piece.groups.is_none() && self.run.is_some_and(|run| run.active) => {
+                marks[all].iter().take_while(|mark| matches!(mark, Mark::Yes)).count()
+            }
+            Some(_) => 0,
+        }
+    }
+
+    /// `step` for positions of which `inside` holds.
+    fn visible_all(&mut self, piece: &Piece, all: Range<usize>, vocab: &Vocab, out: &mut Selected) {
+        out.picks.reserve(all.len());
+        let last = all.end - 1;
+        for i in all {
+            let (edge, label) = (self.edge(piece, i), piece.labels[i]);
+            self.visible(edge, label, self.row_at(i), vocab, out);
+            self.position += 1;
+            if let (true, Some(_), Some(run)) = (i == last, &piece.marks, &mut self.run) {
+                (run.last, run.last_label) = (edge, label);
+            }
+        }
+    }
+
+    /// One position.
     fn step(&mut self, piece: &Piece, i: usize, vocab: &Vocab, out: &mut Selected) {
         let mark = piece.mark(i);
         if let Mark::Null | Mark::Other(_) = mark {
@@ -217,7 +267,7 @@ impl Selector {
             self.counts.unscored += u64::from(counts && label.usable());
             return;
         }
-        let edge = Edge { position: self.position, weight: piece.weight(i), group: piece.group(i) };
+        let edge = self.edge(piece, i);
         let row = self.row_at(i);
         if piece.by_role {
             return self.step_by_role(mark, edge, label, row, vocab, out);
@@ -227,6 +277,11 @@ impl Selector {
             Mark::Yes => self.in_run(edge, label, row, vocab, out),
             _ => self.in_gap(edge.position, label, row, vocab, out),
         }
+    }
+
+    /// The position that comes next, as index `i` of the piece.
+    fn edge(&self, piece: &Piece, i: usize) -> Edge {
+        Edge { position: self.position, weight: piece.weight(i), group: piece.group(i) }
     }
 
     fn row_at(&self, i: usize) -> RowAt {
@@ -404,17 +459,31 @@ impl Selector {
         }
     }
 
-    /// Notes a picked token's neighbours, where both lie in this piece and in its sequence.
-    fn sample(&mut self, piece: &Piece, i: usize, ends: bool, vocab: &Vocab, out: &mut Selected) {
-        let Some(pick) = out.picks.last().filter(|pick| pick.position == self.position) else { return };
-        let first = self.sequence.as_ref().is_some_and(|s| s.first == self.position);
-        if self.sampled >= SAMPLE || pick.hidden || ends || first || i == 0 {
-            return;
-        }
-        let right = piece.labels.get(i + 1).and_then(|label| label.id(vocab));
-        if let (Some(left), Some(right)) = (piece.labels[i - 1].id(vocab), right) {
-            self.sampled += 1;
-            out.neighbours.push(Neighbours { pick: out.picks.len() - 1, left, right });
+    /// Notes the neighbours of picked tokens of a stretch, where both lie in it.
+    fn sample(
+        &mut self,
+        piece: &Piece,
+        stretch: Range<usize>,
+        position: u64,
+        vocab: &Vocab,
+        out: &mut Selected,
+        from: usize,
+    ) {
+        for (at, pick) in out.picks.iter().enumerate().skip(from) {
+            if self.sampled >= SAMPLE {
+                return;
+            }
+            // What a run claimed may lie before the stretch.
+            let Some(place) = pick.position.checked_sub(position).filter(|_| !pick.hidden) else { continue };
+            let i = stretch.start + place as usize;
+            if i == stretch.start || i + 1 == stretch.end {
+                continue;
+            }
+            let beside = (piece.labels[i - 1].id(vocab), piece.labels[i + 1].id(vocab));
+            if let (Some(left), Some(right)) = beside {
+                self.sampled += 1;
+                out.neighbours.push(Neighbours { pick: at, left, right });
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::arrow::LogitColumn;
 use crate::element::Element;
 use crate::rows::Vocab;
 use crate::score::Score;
-use crate::selection::{RowAt, Selected};
+use crate::selection::{Pick, RowAt, Selected};
 use crate::settings::Settings;
 use std::collections::HashMap;
 
@@ -32,21 +32,28 @@ pub type Warning = (&'static str, String);
 
 impl Watch {
     /// Looks at a piece's picks.
-    pub fn add_rows(&mut self, logits: &LogitColumn, vocab: &Vocab, selected: &Selected, scores: &[Score]) {
+    pub fn add_rows(
+        &mut self,
+        logits: &LogitColumn,
+        vocab: &Vocab,
+        selected: &Selected,
+        score_of: impl Fn(&Pick) -> Score,
+    ) {
         for near in &selected.neighbours {
-            let (pick, score) = (&selected.picks[near.pick], &scores[near.pick]);
+            let pick = &selected.picks[near.pick];
             if let RowAt::Here(row) = pick.row {
-                self.add_fit(logits, vocab, row, score, [near.left, near.right]);
+                self.add_fit(logits, vocab, row, &score_of(pick), [near.left, near.right]);
             }
         }
-        for (pick, score) in selected.picks.iter().zip(scores) {
+        for pick in &selected.picks {
             // One row that is neither settles it.
             let settled = self.rows > self.logprobs && self.rows > self.probabilities;
             if self.rows >= LOOKED_AT || settled {
                 return;
             }
+            let score = score_of(pick);
             if let (RowAt::Here(row), false) = (pick.row, score.flags.invalid()) {
-                self.add_row(logits, vocab, row, score);
+                self.add_row(logits, vocab, row, &score);
             }
         }
     }

@@ -26,9 +26,11 @@
 
 use num_bigint::{BigInt, BigUint};
 
+pub(super) use buckets::Buckets;
 use canonical::Canonical;
 pub(super) use canonical::round_half_even;
 
+mod buckets;
 mod canonical;
 
 /// Bits in a digit; the other half of its i64 is room for carries.

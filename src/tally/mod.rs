@@ -26,7 +26,7 @@ pub use exact_sum::ExactSum;
 pub use part::{Part, TOP_K};
 pub use summary::{PartSummary, Summary, TripleSummary};
 
-use part::OpenPart;
+use part::{OpenPart, plain};
 
 /// A counted token and its score.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -184,8 +184,21 @@ impl Tally {
         self.counts.merge(counts);
     }
 
-    /// Adds a counted token to the sums and to those of its sequence.
-    pub fn add(&mut self, token: &Token, open: &mut Open, groups: &GroupTable) {
+    /// Adds counted tokens of one sequence to the sums and to those of the sequence.
+    pub fn add(&mut self, mut tokens: &[Token], open: &mut Open, groups: &GroupTable) {
+        while let Some((first, rest)) = tokens.split_first() {
+            let (stretch, others) = tokens.split_at(if self.by.is_empty() { plain(tokens) } else { 0 });
+            if stretch.is_empty() {
+                self.add_one(first, open, groups);
+                tokens = rest;
+            } else {
+                self.total.visible.add_plain(&mut open.sequence.total.visible, stretch);
+                tokens = others;
+            }
+        }
+    }
+
+    fn add_one(&mut self, token: &Token, open: &mut Open, groups: &GroupTable) {
         self.facts.add(token.score.flags);
         if token.hidden {
             *self.hidden_labels.entry(token.label).or_default() += 1;

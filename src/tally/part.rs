@@ -1,11 +1,15 @@
 //! Sums over the tokens of one part (visible or hidden), and over its sequences.
 
+mod plain;
+
 use super::Token;
 use super::exact_sum::ExactSum;
 use super::statistics::times_ratio;
 use crate::score::{NOWHERE, Score};
 use crate::settings::Pooling;
 use std::collections::BTreeMap;
+
+pub(super) use plain::plain;
 
 /// Rank counters are kept up to this k.
 pub const TOP_K: usize = 100;
@@ -108,9 +112,7 @@ impl Part {
         if rank > 0 && rank < NOWHERE {
             self.reciprocal.add_product(w, 1.0 / (f64::from(rank) + 1.0));
         }
-        if (rank as usize) < TOP_K {
-            self.add_rank(rank as usize, w);
-        }
+        self.add_rank(rank, w);
         if score.is_bounded() {
             self.add_bounds(score, w);
         }
@@ -127,15 +129,19 @@ impl Part {
         }
     }
 
-    fn add_rank(&mut self, rank: usize, w: f64) {
+    fn add_rank(&mut self, rank: u32, w: f64) {
+        let at = rank as usize;
+        if at >= TOP_K {
+            return;
+        }
         if w != 1.0 {
             self.weighted_ranks.entry(rank as u8).or_default().add(w);
             return;
         }
-        if self.ranks.len() <= rank {
-            self.ranks.resize(rank + 1, 0);
+        if self.ranks.len() <= at {
+            self.ranks.resize(at + 1, 0);
         }
-        self.ranks[rank] += 1;
+        self.ranks[at] += 1;
     }
 
     /// Adds the sums of a sequence that ended.

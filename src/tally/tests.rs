@@ -46,7 +46,7 @@ fn pooled(pooling: Pooling, from: u64, to: u64) -> Tally {
     for sequence in from..to {
         for i in 0..10 {
             let weight = if i % 4 == 0 { 0.3 } else { 1.0 };
-            tally.add(&token(sequence * 10 + i, i > 7, weight), &mut open, &groups);
+            tally.add(&[token(sequence * 10 + i, i > 7, weight)], &mut open, &groups);
         }
         tally.add_counts(&Counts { rows: 10, runs: 1, ..Counts::default() });
         tally.end_sequence(true, sequence % 4 == 3 || sequence + 1 == to, &mut open, &groups);
@@ -103,7 +103,7 @@ fn means_of_means_of_a_small_tally() {
                     hidden: false,
                     score: score.into(),
                 };
-                tally.add(&token, &mut open, &groups);
+                tally.add(&[token], &mut open, &groups);
             }
             tally.end_sequence(true, batch_ends, &mut open, &groups);
         }
@@ -204,7 +204,7 @@ fn figures_of_a_small_tally() {
     {
         let score = RowScore { nll, lse: 0.0, rank, greater: rank, ties, flags: Flags(0) }.into();
         let token = Token { position: i as u64, label: 1, weight: 1.0, group: 0, hidden: i == 3, score };
-        tally.add(&token, &mut open, &groups);
+        tally.add(&[token], &mut open, &groups);
         if i % 2 == 1 {
             tally.end_sequence(true, true, &mut open, &groups);
         }
@@ -237,7 +237,7 @@ fn invalid_rows_by_policy() {
         let bad = RowScore { nll: f64::NAN, flags: Flags::NAN, ..good };
         for score in [good, bad].map(Score::from) {
             let token = Token { position: 0, label: 0, weight: 1.0, group: 0, hidden: false, score };
-            tally.add(&token, &mut open, &groups);
+            tally.add(&[token], &mut open, &groups);
         }
         tally.end_sequence(true, true, &mut open, &groups);
         let summary = tally.summary(None);
@@ -263,7 +263,7 @@ fn intervals_and_tokens_without_a_score() {
     ] {
         let score = Score::from(score);
         let token = Token { position: 0, label: 0, weight, group: 0, hidden: false, score };
-        tally.add(&token, &mut open, &groups);
+        tally.add(&[token], &mut open, &groups);
     }
     tally.end_sequence(true, true, &mut open, &groups);
     let whole = tally.summary(None).total.whole;
@@ -286,7 +286,7 @@ fn each_part_says_what_limits_it() {
         let nll = if hidden { f64::INFINITY } else { 1.0 };
         let score = RowScore { nll, ..score };
         tally.add(
-            &Token { position, label: 1, weight: 1.0, group: 0, hidden, score: score.into() },
+            &[Token { position, label: 1, weight: 1.0, group: 0, hidden, score: score.into() }],
             &mut open,
             &groups,
         );
@@ -302,6 +302,47 @@ fn each_part_says_what_limits_it() {
     assert_eq!(summary.caution(), None);
     for stderr in [summary.total.whole.loss_stderr, summary.total.whole.loss_stderr_naive] {
         assert_eq!(stderr.to_bits(), f64::NAN.to_bits());
+    }
+}
+
+/// A token of any kind; most are plain.
+fn any_token() -> impl Strategy<Value = Token> {
+    let nll = prop_oneof![4 => 0.0..30.0f64, 1 => 0.0..1e-15f64, 1 => Just(0.0), 1 => 0.0..1e5f64];
+    let weight = prop_oneof![20 => Just(1.0), 1 => Just(0.3)];
+    let kind = prop_oneof![40 => Just(0), 1 => 1..5];
+    (nll, 0..300u32, 0..3u32, weight, kind).prop_map(|(nll, rank, ties, weight, kind)| {
+        let greater = rank.saturating_sub(ties);
+        let flags = if kind == 1 { Flags::NAN } else { Flags(0) };
+        let row = RowScore { nll, lse: 0.0, rank: rank / 10, greater: greater / 10, ties: ties / 2, flags };
+        let score = if kind == 2 { bounded(u64::from(rank), nll) } else { row.into() };
+        Token { position: 0, label: rank, weight, group: 0, hidden: kind == 3, score }
+    })
+}
+
+proptest! {
+    /// Many tokens at once, cut anywhere, are the same sums as one by one.
+    #[test]
+    fn tokens_at_once_as_one_by_one(
+        tokens in prop::collection::vec(any_token(), 0..1500),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        grouped in prop::bool::weighted(0.2),
+    ) {
+        let mut groups = GroupTable::default();
+        groups.number(&vec![Some(crate::key::Key::Text("a".into()))]);
+        let by = if grouped { vec!["task".to_owned()] } else { Vec::new() };
+        let settings = Settings { nonfinite: NonFinite::Omit, ..Settings::default() };
+        let bytes = |parts: &mut dyn Iterator<Item = &[Token]>| {
+            let (mut tally, mut open) = (Tally::new(settings.clone()), Open::default());
+            tally.see(&Seen::default(), &by).unwrap();
+            parts.for_each(|tokens| tally.add(tokens, &mut open, &groups));
+            tally.end_sequence(true, true, &mut open, &groups);
+            tally.to_bytes()
+        };
+        let mut borders: Vec<usize> = cuts.iter().map(|cut| cut.index(tokens.len() + 1)).collect();
+        borders.extend([0, tokens.len()]);
+        borders.sort_unstable();
+        let mut parts = borders.windows(2).map(|pair| &tokens[pair[0]..pair[1]]);
+        prop_assert_eq!(bytes(&mut parts), bytes(&mut tokens.chunks(1)));
     }
 }
 
