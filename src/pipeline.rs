@@ -138,7 +138,7 @@ impl Carry {
         let mut scored =
             Scored { counts: self.selector.take_counts(), decided: u64::MAX, ..Scored::default() };
         self.watch.add_run_ends(self.selector.take_last_labels());
-        deliver(&mut scored, selected, &Scores::default(), &mut self.selector, settings);
+        deliver(&mut scored, selected, &Scores::new(&[], None), &mut self.selector, settings);
         settle(&mut scored, &self.selector, i64::MAX);
         Ok(scored)
     }
@@ -279,13 +279,13 @@ impl<'a> Pipeline<'a> {
             let asked = picks().chain(advance()).find(|(row, _)| *row == RowAt::Carried);
             *carried = asked.map(|(_, label)| before.score(scorer, vocab, label));
         }
-        let scores = Scores { here: known, carried: *carried };
+        let scores = Scores::new(known, *carried);
         for advance in &selected.advance {
             let score = scores.of(advance.row, &selected.held);
-            self.carry.selector.set_score(advance.slot, score);
+            self.carry.selector.set_score(advance.slot, *score);
         }
         if let Rows::Logits(logits) = rows {
-            let of = |pick: &Pick| scores.of(pick.row, &selected.held);
+            let of = |pick: &Pick| *scores.of(pick.row, &selected.held);
             self.carry.watch.add_rows(logits, vocab, &selected, of);
         }
         self.carry.watch.add_run_ends(self.carry.selector.take_last_labels());
@@ -304,9 +304,8 @@ impl<'a> Pipeline<'a> {
             self.carry.selector.set_score(advance.slot, none);
         }
         self.carry.watch.add_run_ends(self.carry.selector.take_last_labels());
-        let here: Vec<_> = vec![Some(none); scored.counts.rows as usize];
-        let scores = Scores { here: &here, carried: Some(none) };
-        self.conclude(selected, &scores, scored);
+        let here = vec![Some(none); scored.counts.rows as usize];
+        self.conclude(selected, &Scores::new(&here, Some(none)), scored);
     }
 
     fn conclude(&mut self, selected: Selected, scores: &Scores, scored: &mut Scored) {
@@ -347,22 +346,27 @@ impl CarriedRow {
 }
 
 /// The scores of a piece's rows, as far as they are known.
-#[derive(Default)]
 struct Scores<'a> {
     here: &'a [Option<Score>],
     /// That of the row before the piece.
     carried: Option<Score>,
+    missing: Score,
 }
 
-impl Scores<'_> {
+impl<'a> Scores<'a> {
+    fn new(here: &'a [Option<Score>], carried: Option<Score>) -> Self {
+        Self { here, carried, missing: MISSING.into() }
+    }
+
     /// The score of one pick, wherever its row was.
-    fn of(&self, row: RowAt, held: &[Score]) -> Score {
+    #[inline]
+    fn of(&'a self, row: RowAt, held: &'a [Score]) -> &'a Score {
         let found = match row {
-            RowAt::Here(row) => self.here.get(row as usize).copied().flatten(),
-            RowAt::Held(at) => held.get(at as usize).copied(),
-            RowAt::Carried => self.carried,
+            RowAt::Here(row) => self.here.get(row as usize).and_then(Option::as_ref),
+            RowAt::Held(at) => held.get(at as usize),
+            RowAt::Carried => self.carried.as_ref(),
         };
-        found.unwrap_or(MISSING.into())
+        found.unwrap_or(&self.missing)
     }
 }
 
@@ -382,7 +386,7 @@ fn deliver(
         if limit.is_some_and(|limit| limit < (pick.position as i64, Check::NonFinite)) {
             break;
         }
-        if let Some(failure) = refused(pick.position, &score, settings, selector.row_numbers()) {
+        if let Some(failure) = refused(pick.position, score, settings, selector.row_numbers()) {
             selector.note(failure);
             break;
         }
@@ -392,7 +396,7 @@ fn deliver(
             weight: pick.weight,
             group: pick.group,
             hidden: pick.hidden,
-            score,
+            score: *score,
         });
     }
     let kept = scored.tokens.len();

@@ -156,10 +156,17 @@ pub(super) unsafe fn sum_block<P: Path, E: Stored, const MOVED: bool>(
                     }
                 }
                 for four in 0..GROUP / P::LANES / 4 {
-                    for (i, sum) in a.iter_mut().enumerate() {
-                        let x = P::load::<E>(at, four * 4 + i, stripe);
-                        top = P::Lanes::settle(P::Lanes::max(top, x));
-                        *sum = P::add_exp::<MOVED>(constants, *sum, x);
+                    let mut x = [top; 4];
+                    for (i, x) in x.iter_mut().enumerate() {
+                        *x = P::load::<E>(at, four * 4 + i, stripe);
+                        top = P::Lanes::settle(P::Lanes::max(top, *x));
+                    }
+                    if P::Lanes::STEPWISE {
+                        P::add_exp::<MOVED, 4>(constants, &mut a, x);
+                    } else {
+                        for (sum, x) in a.iter_mut().zip(x) {
+                            P::add_exp::<MOVED, 1>(constants, std::array::from_mut(sum), [x]);
+                        }
                     }
                 }
             }

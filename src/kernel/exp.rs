@@ -116,12 +116,14 @@ fn two_atanh(s: f64) -> f64 {
 #[inline(always)]
 pub(super) fn ln(x: f64) -> f64 {
     const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
+    /// 2^52, whose last bits count ones.
+    const ONES: f64 = 4_503_599_627_370_496.0;
     let shifted = x.to_bits().wrapping_sub(SQRT_HALF);
-    let n = (shifted as i64) >> 52;
+    // n, as what vectors can do: there is no arithmetic shift of 64 bits, and no conversion.
+    let n = f64::from_bits((shifted.wrapping_add(1024 << 52) >> 52) | ONES.to_bits()) - (ONES + 1024.0);
     // m in [sqrt(1/2), sqrt(2)), so that near x = 1 nothing cancels.
     let m = f64::from_bits((shifted & ((1 << 52) - 1)).wrapping_add(SQRT_HALF));
     let part = two_atanh((m - 1.0) / (m + 1.0));
-    let n = n as f64;
     n * LN2_HI + (part + n * LN2_LO)
 }
 

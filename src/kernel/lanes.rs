@@ -58,6 +58,9 @@ pub(super) trait Lanes {
     type F: Copy;
     /// Lanes of a vector.
     const WIDTH: usize;
+    /// Whether a formula runs over four vectors step by step, or over one after the other, which is
+    /// better where a vector is no register.
+    const STEPWISE: bool = true;
 
     unsafe fn splat(x: Self::Scalar) -> Self::F;
     /// a > b ? a : b, so that a NaN in b stays; NEON keeps a NaN in a as well, which no result sees.

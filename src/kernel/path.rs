@@ -36,15 +36,16 @@ pub(super) trait Path {
     unsafe fn load<E: Stored>(at: *const u8, index: usize, stripe: usize) -> <Self::Lanes as Lanes>::F;
     /// Puts the stored lanes of all stripes into the order of columns.
     fn order<E: Stored>(lanes: &mut [<Self::Lanes as Lanes>::Scalar; MAX_LANES]);
-    /// `sum + exp(x - r)`; r is 0 unless it is `MOVED`.
+    /// `sums + exp(x - r)`; r is 0 unless it is `MOVED`. Several vectors at once, step by step: a step
+    /// then finds its operands ready, where one vector's chain of steps would hold up the others.
     ///
     /// # Safety
     /// The tier's features.
-    unsafe fn add_exp<const MOVED: bool>(
+    unsafe fn add_exp<const MOVED: bool, const N: usize>(
         constants: &Self::Constants,
-        sum: <Self::Lanes as Lanes>::F,
-        x: <Self::Lanes as Lanes>::F,
-    ) -> <Self::Lanes as Lanes>::F;
+        sums: &mut [<Self::Lanes as Lanes>::F; N],
+        x: [<Self::Lanes as Lanes>::F; N],
+    );
 }
 
 /// The reference r of a row.
@@ -194,21 +195,33 @@ impl<L: Lanes32> Path for Fast<L> {
     }
 
     #[inline(always)]
-    unsafe fn add_exp<const MOVED: bool>(c: &Constants32<L::F>, sum: L::F, x: L::F) -> L::F {
+    unsafe fn add_exp<const MOVED: bool, const N: usize>(
+        c: &Constants32<L::F>,
+        sums: &mut [L::F; N],
+        mut x: [L::F; N],
+    ) {
+        let (mut k, mut q) = (x, x);
         // SAFETY: passed on.
         unsafe {
-            let x = if MOVED { L::sub(x, c.far) } else { x };
-            let x = L::max(c.lo, x);
-            let k = L::fma(x, c.log2e, c.magic);
-            let n = L::sub(k, c.magic);
-            let mut f = L::fma(n, c.minus_ln2, x);
-            if MOVED {
-                f = L::fma(n, c.minus_ln2_lo, f);
+            for x in &mut x {
+                *x = L::settle(L::max(c.lo, if MOVED { L::sub(*x, c.far) } else { *x }));
             }
-            let q = L::fma(f, c.c3, c.c2);
-            let q = L::fma(f, q, c.one);
-            let q = L::fma(f, q, c.one);
-            L::fma(L::scale(k), q, sum)
+            for i in 0..N {
+                k[i] = L::settle(L::fma(x[i], c.log2e, c.magic));
+            }
+            for i in 0..N {
+                let n = L::sub(k[i], c.magic);
+                let f = L::fma(n, c.minus_ln2, x[i]);
+                x[i] = L::settle(if MOVED { L::fma(n, c.minus_ln2_lo, f) } else { f });
+            }
+            for i in 0..N {
+                let sum = L::fma(x[i], c.c3, c.c2);
+                let sum = L::fma(x[i], sum, c.one);
+                q[i] = L::settle(L::fma(x[i], sum, c.one));
+            }
+            for i in 0..N {
+                sums[i] = L::settle(L::fma(L::scale(k[i]), q[i], sums[i]));
+            }
         }
     }
 }
@@ -282,20 +295,36 @@ impl<L: Lanes64> Path for Exact<L> {
 
     /// As `exp` of `exp.rs`, operation by operation.
     #[inline(always)]
-    unsafe fn add_exp<const MOVED: bool>(c: &Constants64<L::F>, sum: L::F, x: L::F) -> L::F {
+    unsafe fn add_exp<const MOVED: bool, const N: usize>(
+        c: &Constants64<L::F>,
+        sums: &mut [L::F; N],
+        mut x: [L::F; N],
+    ) {
+        let (mut k, mut rest) = (x, x);
         // SAFETY: passed on.
         unsafe {
-            let x = if MOVED { L::sub(x, c.r) } else { x };
-            let x = L::max(c.floor, x);
-            let k = L::add(L::mul(x, c.log2e), c.magic);
-            let n = L::sub(k, c.magic);
-            let f = L::sub(L::sub(x, L::mul(n, c.ln2_hi)), L::mul(n, c.ln2_lo));
-            let scale = L::scale(k);
-            let square = L::mul(f, f);
-            let low = L::add(c.p[0], L::mul(f, c.p[1]));
-            let high = L::add(L::add(c.p[2], L::mul(f, c.p[3])), L::mul(square, c.p[4]));
-            let rest = L::add(f, L::mul(square, L::add(low, L::mul(square, high))));
-            L::add(sum, L::add(scale, L::mul(scale, rest)))
+            for x in &mut x {
+                *x = L::settle(L::max(c.floor, if MOVED { L::sub(*x, c.r) } else { *x }));
+            }
+            for i in 0..N {
+                k[i] = L::settle(L::add(L::mul(x[i], c.log2e), c.magic));
+            }
+            for i in 0..N {
+                let n = L::sub(k[i], c.magic);
+                x[i] = L::settle(L::sub(L::sub(x[i], L::mul(n, c.ln2_hi)), L::mul(n, c.ln2_lo)));
+            }
+            for i in 0..N {
+                let (f, square) = (x[i], L::mul(x[i], x[i]));
+                let low = L::add(c.p[0], L::mul(f, c.p[1]));
+                let high = L::add(L::add(c.p[2], L::mul(f, c.p[3])), L::mul(square, c.p[4]));
+                rest[i] = L::settle(L::add(f, L::mul(square, L::add(low, L::mul(square, high)))));
+            }
+            for k in &mut k {
+                *k = L::settle(L::scale(*k));
+            }
+            for i in 0..N {
+                sums[i] = L::settle(L::add(sums[i], L::add(k[i], L::mul(k[i], rest[i]))));
+            }
         }
     }
 }

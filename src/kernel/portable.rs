@@ -25,6 +25,7 @@ macro_rules! lanes {
             type Scalar = $scalar;
             type F = [$scalar; WIDTH];
             const WIDTH: usize = WIDTH;
+            const STEPWISE: bool = false;
 
             #[inline(always)]
             unsafe fn splat(x: $scalar) -> Self::F {

@@ -37,8 +37,7 @@ const GUESS: std::ops::RangeInclusive<f64> = -40.0..=60.0;
 /// A pass holds where the maximum less the reference lies here: below, clamped columns could count;
 /// above, f32 overflows.
 const HOLDS: std::ops::RangeInclusive<f64> = -40.0..=85.0;
-/// Rows summed before their logarithms are taken: these are chains of dependent steps, which the
-/// processor overlaps over rows.
+/// Rows summed before their logarithms are taken, in vectors.
 const BATCH: usize = 16;
 
 /// Appends one score a job.
@@ -57,10 +56,13 @@ pub(super) unsafe fn score<P: Path, E: Stored>(jobs: &[RowJob], vocab: &Vocab, o
             // SAFETY: passed on.
             *sum = unsafe { row.sum::<P>(&mut scratch) };
         }
-        out.extend(sums.iter().zip(jobs).map(|(sum, job)| match sum {
-            Some(sum) => sum.score(),
-            None => RowScore::invalid(E::ELEMENT, job.row, vocab),
-        }));
+        let logs = Logs::of(&sums);
+        for (i, (sum, job)) in sums.iter().zip(jobs).enumerate() {
+            out.push(match sum {
+                Some(sum) => sum.score(logs.u[i], logs.small[i]),
+                None => RowScore::invalid(E::ELEMENT, job.row, vocab),
+            });
+        }
     }
 }
 
@@ -77,16 +79,47 @@ struct RowSum {
     rank: Rank,
 }
 
+/// Of each row of a batch u = ln s and log1p(exp(-|u - v|)).
+struct Logs {
+    u: [f64; BATCH],
+    small: [f64; BATCH],
+}
+
+impl Logs {
+    /// One operation on all rows after the other, so that the compiler makes vectors of them; rows
+    /// without a sum are 1 and see no use.
+    #[inline(always)]
+    fn of(sums: &[Option<RowSum>; BATCH]) -> Self {
+        let (mut s, mut cure, mut v) = ([1.0; BATCH], [1.0; BATCH], [0.0; BATCH]);
+        for (i, sum) in sums.iter().enumerate() {
+            if let Some(sum) = sum {
+                (s[i], cure[i], v[i]) = (sum.s.unwrap_or(1.0), sum.cure, sum.v);
+            }
+        }
+        let (mut u, mut small) = ([0.0; BATCH], [0.0; BATCH]);
+        for i in 0..BATCH {
+            u[i] = ln(s[i]) * cure[i];
+        }
+        for i in 0..BATCH {
+            small[i] = exp(-(u[i] - v[i]).abs());
+        }
+        for x in &mut small {
+            *x = log1p(*x);
+        }
+        Self { u, small }
+    }
+}
+
 impl RowSum {
     #[inline(always)]
-    fn score(&self) -> RowScore {
-        let Some(s) = self.s else { return self.rank.score(0.0, self.rank.x, Flags(0)) };
-        let (u, (high, low)) = (ln(s) * self.cure, self.r);
+    fn score(&self, u: f64, small: f64) -> RowScore {
+        let (gap, (high, low)) = (u - self.v, self.r);
+        if self.s.is_none() {
+            return self.rank.score(0.0, self.rank.x, Flags(0));
+        }
         if self.v == f64::NEG_INFINITY {
             return self.rank.score(f64::INFINITY, (u + high) + low, Flags::NEGINF_LABEL);
         }
-        let gap = u - self.v;
-        let small = log1p(exp(-gap.abs()));
         // Where the label dominates its own logit is the better start: r may be far away.
         let lse = if gap > 0.0 { ((u + small) + high) + low } else { self.rank.x + small };
         self.rank.score(gap.max(0.0) + small, lse, Flags(0))
