@@ -69,6 +69,8 @@ pub struct Vocab {
 struct Mask {
     groups: Vec<u64>,
     blocks: Vec<BlockKind>,
+    /// The blocks that are not empty.
+    live: Vec<u32>,
 }
 
 /// What a block of columns holds.
@@ -149,6 +151,18 @@ impl Vocab {
         self.mask.as_ref().map_or(BlockKind::Full, |m| m.blocks[index])
     }
 
+    /// How many blocks hold an allowed column; the others are never read.
+    #[inline]
+    pub(crate) fn live_blocks(&self) -> usize {
+        self.mask.as_ref().map_or(self.size.div_ceil(BLOCK), |m| m.live.len())
+    }
+
+    /// The index of such a block.
+    #[inline]
+    pub(crate) fn live_block(&self, place: usize) -> usize {
+        self.mask.as_ref().map_or(place, |m| m.live[place] as usize)
+    }
+
     /// The allowed columns of a group, one bit each.
     #[inline]
     pub(crate) fn group(&self, index: usize) -> u64 {
@@ -176,10 +190,10 @@ impl Mask {
         }
         let word =
             |group: &[bool]| group.iter().enumerate().fold(0, |word, (i, &bit)| word | u64::from(bit) << i);
-        Ok(Some(Self {
-            groups: allowed.chunks(GROUP).map(word).collect(),
-            blocks: allowed.chunks(BLOCK).map(BlockKind::of).collect(),
-        }))
+        let blocks: Vec<_> = allowed.chunks(BLOCK).map(BlockKind::of).collect();
+        let live = (0..).zip(&blocks).filter(|(_, kind)| **kind != BlockKind::Empty).map(|(index, _)| index);
+        let live = live.collect();
+        Ok(Some(Self { groups: allowed.chunks(GROUP).map(word).collect(), blocks, live }))
     }
 }
 
@@ -220,6 +234,7 @@ mod tests {
         allowed[513] = false;
         let masked = Vocab::new(530, Some(520), Some(&allowed))?;
         assert_eq!((masked.block(0), masked.block(1)), (BlockKind::Empty, BlockKind::Mixed(1)));
+        assert_eq!((masked.live_blocks(), masked.live_block(0)), (1, 1));
         assert_eq!(masked.group(8), 0xfd);
         assert!(masked.allows(512) && !masked.allows(513) && !masked.allows(520));
         Ok(())

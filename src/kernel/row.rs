@@ -48,16 +48,16 @@ const BATCH: usize = 16;
 pub(super) unsafe fn score<P: Path, E: Stored>(jobs: &[RowJob], vocab: &Vocab, out: &mut Vec<RowScore>) {
     let mut scratch = Scratch::new();
     let mut sums = [const { None }; BATCH];
-    for jobs in jobs.chunks(BATCH) {
-        for (sum, job) in sums.iter_mut().zip(jobs) {
+    for (batch, start) in jobs.chunks(BATCH).zip((0..).step_by(BATCH)) {
+        for (i, (sum, job)) in sums.iter_mut().zip(batch).enumerate() {
             let label = job.label.map(|y| y as usize);
-            let kind = std::marker::PhantomData;
-            let row = Row::<E>(Columns { at: job.row.as_ptr(), label, vocab, kind });
+            let (kind, jobs) = (std::marker::PhantomData, &jobs[start + i..]);
+            let row = Row::<E>(Columns { at: job.row.as_ptr(), jobs, label, vocab, kind });
             // SAFETY: passed on.
             *sum = unsafe { row.sum::<P>(&mut scratch) };
         }
         let logs = Logs::of(&sums);
-        for (i, (sum, job)) in sums.iter().zip(jobs).enumerate() {
+        for (i, (sum, job)) in sums.iter().zip(batch).enumerate() {
             out.push(match sum {
                 Some(sum) => sum.score(logs.u[i], logs.small[i]),
                 None => RowScore::invalid(E::ELEMENT, job.row, vocab),
@@ -217,14 +217,14 @@ impl<E: Stored> Row<'_, E> {
         unsafe {
             let constants = P::constants(r);
             let mut top = P::Lanes::splat(<P::Lanes as Lanes>::Scalar::NEG_INFINITY);
-            for index in 0..self.0.blocks() {
-                let Some(block) = self.0.block(index, scratch) else { continue };
+            for place in 0..self.0.vocab.live_blocks() {
+                let block = self.0.block(place, scratch);
                 let (lanes, max) = sum_block::<P, E, MOVED>(&block, &constants);
                 total.add(&lanes);
                 if let Some(rank) = rank.as_deref_mut() {
                     let x = P::Lanes::splat(<P::Lanes as Lanes>::Scalar::narrow(rank.x));
                     if !P::Lanes::all_gt(x, max) {
-                        self.count::<P>(index, &block, rank);
+                        self.count::<P>(&block, rank);
                     }
                 }
                 top = P::Lanes::max(top, max);
@@ -235,7 +235,7 @@ impl<E: Stored> Row<'_, E> {
 
     /// A second look at a block whose maximum reached the label's value.
     #[inline(always)]
-    unsafe fn count<P: Path>(&self, index: usize, block: &Block, rank: &mut Rank) {
+    unsafe fn count<P: Path>(&self, block: &Block, rank: &mut Rank) {
         // SAFETY: passed on.
         unsafe {
             let (greater, equal) = count::<P, E>(block, 0..block.groups, rank.x);
@@ -245,10 +245,10 @@ impl<E: Stored> Row<'_, E> {
             }
             // Left-out columns are -inf in the copy, so they tie with a label at -inf.
             if rank.x == f64::NEG_INFINITY {
-                return self.add_ties_one_by_one(index, rank);
+                return self.add_ties_one_by_one(block.index, rank);
             }
             rank.ties += equal;
-            rank.ties_before += match index.cmp(&(rank.label / BLOCK)) {
+            rank.ties_before += match block.index.cmp(&(rank.label / BLOCK)) {
                 Ordering::Less => equal,
                 Ordering::Equal => count_ties_before::<P, E>(block, rank.label % BLOCK, rank.x),
                 Ordering::Greater => 0,

@@ -98,13 +98,13 @@ impl Work for Exp<'_> {
         unsafe {
             let constants = Fast::<L>::constants(Moved { n0: self.r.n0, far: self.r.far });
             for (x, out) in vectors {
-                let (x, zero) = (L::load_f32(x.as_ptr().cast()), L::splat(0.0));
-                let y = if self.r.is_zero() {
-                    Fast::<L>::add_exp::<false>(&constants, zero, x)
+                let (x, mut sum) = ([L::load_f32(x.as_ptr().cast())], [L::splat(0.0)]);
+                if self.r.is_zero() {
+                    Fast::<L>::add_exp::<false, 1>(&constants, &mut sum, x);
                 } else {
-                    Fast::<L>::add_exp::<true>(&constants, zero, x)
-                };
-                L::store(y, out);
+                    Fast::<L>::add_exp::<true, 1>(&constants, &mut sum, x);
+                }
+                L::store(sum[0], out);
             }
         }
     }
