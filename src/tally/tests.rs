@@ -1,7 +1,7 @@
 //! The tally's laws: merging, bytes, figures.
 
 use super::*;
-use crate::kernel::RowScore;
+use crate::kernel::{Flags, RowScore};
 use crate::score::Stated;
 use crate::settings::{Accuracy, OnShort, Profile};
 use proptest::prelude::*;
