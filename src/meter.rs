@@ -4,6 +4,8 @@
 //! once. What each counts, and which error comes first, is as if it were alone.
 
 mod feed;
+#[cfg(test)]
+mod tests;
 
 use crate::arrow::Reader;
 use crate::error::{Error, ErrorKind, Result};
