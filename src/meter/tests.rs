@@ -53,9 +53,9 @@ fn hexadecimal(bytes: &[u8]) -> String {
 #[test]
 fn every_tier_gives_the_pinned_digests() {
     // A test's standard output is shown only if it fails; which tiers ran is for every log.
-    let ran: Vec<&str> = Isa::all_available().map(Isa::name).collect();
+    let ran: Vec<&str> = Isa::tested().map(Isa::name).collect();
     writeln!(std::io::stderr(), "one digest: tiers {}", ran.join(", ")).unwrap();
-    for isa in Isa::all_available() {
+    for isa in Isa::tested() {
         let mut found = format!("numeric version {NUMERIC_VERSION}\n");
         for element in [Element::F32, Element::F16, Element::Bf16, Element::F64] {
             let corpus = Corpus::new(element);
