@@ -144,7 +144,7 @@ test-neon-if-ready:
 	tools/test_neon.sh --if-ready
 
 .PHONY: test-avx512-emulated
-test-avx512-emulated: ## the kernel's tests with AVX-512, emulated (as root: installs Bochs; 7 minutes)
+test-avx512-emulated: ## the kernel's tests and the digests of states with AVX-512, emulated (as root: installs Bochs)
 	tools/test_avx512.sh
 
 .PHONY: test-torch

@@ -4,6 +4,8 @@
 //! once. What each counts, and which error comes first, is as if it were alone.
 
 mod feed;
+#[cfg(test)]
+mod tests;
 
 use crate::arrow::Reader;
 use crate::error::{Error, ErrorKind, Result};
@@ -209,6 +211,7 @@ impl Meter {
     /// # Errors
     /// One of the two is open, or their settings differ.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
+        let _state = Guard::new();
         self.must_be_closed("merge")?;
         other.must_be_closed("merge")?;
         self.tally.merge(&other.tally)?;
@@ -230,6 +233,7 @@ impl Meter {
     /// # Errors
     /// Bytes that are damaged or of another version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let _state = Guard::new();
         let tally = Tally::from_bytes(bytes)?;
         let carry = Carry::new(tally.settings());
         Ok(Self::of(tally, carry))

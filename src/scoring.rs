@@ -36,7 +36,13 @@ impl Scorer {
     /// # Errors
     /// `LOGITMETER_ISA` names a tier that is unknown or absent.
     pub fn new(precision: Precision, threads: usize) -> Result<Self> {
-        Ok(Self { isa: Isa::choose()?, precision, threads: Threads::new(threads) })
+        Ok(Self::on(Isa::choose()?, precision, threads))
+    }
+
+    /// A scorer on this tier, or on the portable one where the machine lacks it.
+    #[must_use]
+    pub fn on(isa: Isa, precision: Precision, threads: usize) -> Self {
+        Self { isa, precision, threads: Threads::new(threads) }
     }
 
     /// One score a job, in their order.

@@ -117,6 +117,8 @@ def results(given: dict[str, Any], threads: int) -> dict[str, bytes]:
             meter.update(logits, given["labels"], mask=given["mask"], **beside)
             found[f"{name} {precision} state"] = meter.to_bytes()
             found[f"{name} {precision} report"] = pickle.dumps(meter.compute().to_dict())
+            meter.merge(lm.Meter.from_bytes(meter.to_bytes()))
+            found[f"{name} {precision} merged"] = meter.to_bytes()
         for call in (lm.token_scores, lm.sequence_scores):
             table = call(logits, given["labels"], **beside).read_all()
             columns = [np.asarray(column).tobytes() for column in table.columns]

@@ -1,12 +1,15 @@
 """One corpus, made of integers alone, and the state of a meter that has read it in some way.
 
-The corpus is the same on every machine, whatever NumPy it has, so that digests of it can be pinned.
+The corpus is the same on every machine, whatever NumPy it has, so that digests of it can be pinned:
+``python tests/same_bits.py > tests/data/state_digests.txt`` does so after a change of bits. The
+tests in Rust make the corpus and the states a second time, for tiers that no Python here can run.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +19,7 @@ import ml_dtypes
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
+from logitmeter import _core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 ROWS, COLUMNS = 1031, 601  # more than one batch of 1,024, and rows for three threads
 DTYPES = ("float32", "float16", "bfloat16", "float64")
+PINNED = Path(__file__).parent / "data" / "state_digests.txt"
 SIDES = ("labels", "mask", "weight", "sequence_id")
 
 
@@ -183,6 +188,12 @@ def digest(states: Sequence[tuple[str, str, bytes]]) -> list[str]:
     return [f"{dtype}, {name}: {hashlib.sha256(data).hexdigest()}" for dtype, name, data in states]
 
 
+def listing() -> str:
+    """Give the numeric version and the digest of every state: what is pinned."""
+    version = f"numeric version {_core.environment()['numeric_version']}"
+    return "\n".join((version, *digest(list(states())), ""))
+
+
 def digest_of_scores() -> str:
     """Give one digest of the score of every row, for every element type, fast and exact."""
     found = hashlib.sha256()
@@ -194,3 +205,7 @@ def digest_of_scores() -> str:
             for name in ("nll", "lse", "rank", "ties"):
                 found.update(np.asarray(table[name]).tobytes())
     return found.hexdigest()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(listing())

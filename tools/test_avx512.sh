@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# test_avx512.sh [--if-ready] [test filter...]: the kernel's tests on an emulated processor that has
-# AVX-512, for machines whose own has not. Boots a small system in Bochs (qemu cannot emulate
-# AVX-512) that runs the test binary and powers off: half a minute, and then two hundred times as
-# long as natively. On a machine with AVX-512, `cargo test` runs that tier already.
+# test_avx512.sh [--if-ready] [test filter...]: the kernel's tests, and the digests of states, on an
+# emulated processor that has AVX-512, for machines whose own has not. Boots a small system in Bochs
+# (qemu cannot emulate AVX-512) that runs the test binary and powers off: half a minute, and then two
+# hundred times as long as natively. On a machine with AVX-512, `cargo test` runs that tier already.
 #
 # What is missing is installed where this runs as root on Debian; elsewhere the message says what.
 # With --if-ready nothing is installed, and a machine without them says so and goes on.
@@ -72,8 +72,8 @@ cat > "$root/init" <<END
 busybox() { /bin/busybox "\$@"; }
 busybox mount -t proc none /proc
 busybox mount -t devtmpfs none /dev
-export LOGITMETER_REQUIRE_ISA=avx512 PROPTEST_CASES=${PROPTEST_CASES:-32}
-/test --test-threads=1 ${*:-kernel::tests}
+export LOGITMETER_ISA=avx512 LOGITMETER_REQUIRE_ISA=avx512 PROPTEST_CASES=${PROPTEST_CASES:-32}
+/test --test-threads=1 ${*:-kernel:: meter::tests}
 echo "avx512: exit status \$?"
 busybox sleep 1 # until the serial port has sent it
 busybox poweroff -f

@@ -57,7 +57,8 @@ fi
 RUSTC=$(find_rustc)
 export RUSTC CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="timeout 300 qemu-aarch64-static -L /"
-export CARGO_PROFILE_DEV_DEBUG=0 PROPTEST_CASES=${PROPTEST_CASES:-32} LOGITMETER_REQUIRE_ISA=neon
+export CARGO_PROFILE_DEV_DEBUG=0 PROPTEST_CASES=${PROPTEST_CASES:-32}
+export LOGITMETER_ISA=neon LOGITMETER_REQUIRE_ISA=neon
 echo "neon: $("$RUSTC" --version), $(qemu-aarch64-static --version | head -n 1)"
 cargo test ${CI:+--locked} --target "$target" --target-dir target/emulated --lib "$@"
 echo "neon: passed"

@@ -12,7 +12,7 @@ use arrow_array::{
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{Field, Schema};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
-use logitmeter::arrow::{Columns, Layout, Reader};
+use logitmeter::arrow::{Columns, Layout, Reader, ScoreParts};
 use logitmeter::element::Element;
 use logitmeter::error::{Error, Result as Checked};
 use logitmeter::kernel::Precision;
@@ -20,7 +20,7 @@ use logitmeter::meter::{Meter, Observer, Update};
 use logitmeter::parallel::Control;
 use logitmeter::pipeline::Read;
 use logitmeter::scoring::Scorer;
-use logitmeter::settings::{NonFinite, NullLabels, OnShort, Settings};
+use logitmeter::settings::{Accuracy, NonFinite, NullLabels, OnShort, Pooling, Profile, Settings};
 use std::sync::Arc;
 
 const MOST_ROWS: usize = 12;
@@ -36,10 +36,13 @@ impl Input {
     pub fn draw(u: &mut Unstructured) -> Result<Self> {
         let rows = u.int_in_range(0..=MOST_ROWS)?;
         let vocab = *u.choose(&[0, 1, 2, 3, 3, 3, 8, 65])?;
-        let by = u.ratio(1, 4)?.then(|| "group".to_owned());
+        let named = named(u, vocab)?;
         let mut columns = vec![("logits".to_owned(), logits(u, rows, vocab)?)];
-        for name in ["labels", "mask", "weight", "sequence_id", "group"] {
-            if name == "labels" || (name == "group" && by.is_some()) || u.ratio(1, 3)? {
+        for name in names(&named) {
+            columns.push((name.to_owned(), side(u, name, rows, vocab)?));
+        }
+        for name in ["mask", "weight", "sequence_id"] {
+            if u.ratio(1, 3)? {
                 columns.push((name.to_owned(), side(u, name, rows, vocab)?));
             }
         }
@@ -49,7 +52,7 @@ impl Input {
         let batch =
             RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).expect("columns of one length");
         let layout = Layout {
-            columns: Columns { by: by.into_iter().collect(), ..Columns::default() },
+            columns: named,
             element: *u.choose(&[None, None, Some(Element::Bf16), Some(Element::F16), Some(Element::F32)])?,
             null_labels: if u.arbitrary()? { NullLabels::Raise } else { NullLabels::Ignore },
             ignore_index: *u.choose(&[-100, -100, 0])?,
@@ -106,9 +109,38 @@ impl Observer for Silent {
     fn progress(&mut self, _: Read, _: f64) {}
 }
 
+/// Columns that are never found by a name, each now and then.
+fn named(u: &mut Unstructured, vocab: usize) -> Result<Columns> {
+    let mut name = |name: &str| Ok(u.ratio(1, 4)?.then(|| name.to_owned()));
+    let (role, batch_id, by) = (name("role")?, name("batch_id")?, name("group")?);
+    let scores = match name("nll")? {
+        None => None,
+        Some(nll) => Some(ScoreParts {
+            nll,
+            nll_high: name("nll_high")?,
+            rank: name("rank")?,
+            rank_high: name("rank_high")?,
+            ..ScoreParts::default()
+        }),
+    };
+    let vocab_size = u.ratio(1, 2)?.then_some(vocab);
+    Ok(Columns { role, batch_id, by: by.into_iter().collect(), scores, vocab_size, ..Columns::default() })
+}
+
+/// The columns that must be there.
+fn names(columns: &Columns) -> impl Iterator<Item = &str> {
+    let scores = columns.scores.as_ref();
+    let parts = scores.map(|s| [Some(&s.nll), s.nll_high.as_ref(), s.rank.as_ref(), s.rank_high.as_ref()]);
+    let named = [columns.role.as_ref(), columns.batch_id.as_ref(), columns.by.first()];
+    let found = named.into_iter().chain(parts.into_iter().flatten()).flatten().map(String::as_str);
+    ["labels"].into_iter().chain(found)
+}
+
 fn settings(u: &mut Unstructured, batch: &RecordBatch, layout: &Layout, vocab: usize) -> Result<Settings> {
     let masked = batch.column_by_name("mask").is_some();
     let hidden = |u: &mut Unstructured| if masked { u.int_in_range(0..=3) } else { Ok(0) };
+    // Only a profile may have both roles and hidden tokens beside a mask.
+    let profile = Profile { name: "mine".to_owned(), source: "a fuzzer".to_owned() };
     Ok(Settings {
         ignore_index: layout.ignore_index,
         shift: u.arbitrary()?,
@@ -121,6 +153,16 @@ fn settings(u: &mut Unstructured, batch: &RecordBatch, layout: &Layout, vocab: u
         } else {
             None
         },
+        hidden: u.arbitrary()?,
+        pooling: *u.choose(&[
+            Pooling::Tokens,
+            Pooling::Tokens,
+            Pooling::Sequences,
+            Pooling::Batches,
+            Pooling::Samples,
+        ])?,
+        accuracy: if u.ratio(3, 4)? { Accuracy::Tokens } else { Accuracy::Sequences },
+        profile: u.ratio(1, 4)?.then_some(profile),
         nonfinite: *u.choose(&[NonFinite::Raise, NonFinite::Omit, NonFinite::Propagate])?,
         precision: *u.choose(&[Precision::Fast, Precision::Exact])?,
     })
@@ -227,6 +269,17 @@ fn side(u: &mut Unstructured, name: &str, rows: usize, vocab: usize) -> Result<A
         "weight" => exact::<Float64Type>(u, rows, |u| {
             Ok(*u.choose(&[1.0, 1.0, 0.5, 0.0, 1e300, 5e-324, 0.1, 2.0, 1.0, 1.0, f64::NAN, -1.0])?)
         }),
+        "role" => {
+            let known = ["prompt", "visible", "visible", "hidden"];
+            let roles = (0..rows).map(|_| u.choose(&known).copied()).collect::<Result<Vec<_>>>()?;
+            Ok(Arc::new(StringArray::from(roles)))
+        }
+        "nll" | "nll_high" => exact::<Float64Type>(u, rows, |u| {
+            Ok(*u.choose(&[0.0, 0.1, 1.5, 2.0, 7.25, 1e300, f64::INFINITY, 5e-324, 3.0, f64::NAN])?)
+        }),
+        "rank" | "rank_high" => {
+            exact::<Int32Type>(u, rows, |u| Ok(*u.choose(&[0, 0, 1, 2, 3, 50, i32::MAX, 0, 1, -1])?))
+        }
         // Ids that stay or rise, so that few of them come back.
         _ => {
             let mut id = 0i64;

@@ -208,8 +208,8 @@ pub struct Kernel<'a> {
 macro_rules! dispatch {
     ($isa:expr, $run:ident($($arg:expr),*)) => {
         match $isa {
-            // SAFETY: `Kernel::new` has checked that this machine has the tier's features, and the
-            // callers of this macro that every row has the vocabulary's length.
+            // SAFETY: `Kernel::new` has checked that this machine has the tier's features, and
+            // `Kernel::check` that each row has the vocabulary's length and its label lies below it.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe { avx512::$run($($arg),*) },
             // SAFETY: as above.

@@ -23,7 +23,7 @@
 use super::tier::{Work, on};
 use crate::kernel::Isa;
 use crate::kernel::exp::{LN2_F32, LN2_HI, LN2_LO, LOG2E_F32, MAGIC_F32};
-use crate::kernel::lanes::Lanes32;
+use crate::kernel::lanes::{Lanes32, Lanes64};
 use crate::kernel::path::{Fast, Moved, Path};
 use sha2::{Digest, Sha256};
 
@@ -92,7 +92,7 @@ struct Exp<'a> {
 
 impl Work for Exp<'_> {
     #[inline(always)]
-    unsafe fn run<L: Lanes32>(&mut self) {
+    unsafe fn run<L: Lanes32, W: Lanes64>(&mut self) {
         let vectors = self.x.chunks_exact(L::WIDTH).zip(self.out.chunks_exact_mut(L::WIDTH));
         // SAFETY: the caller has the features; a chunk has the vector's length.
         unsafe {
@@ -214,17 +214,20 @@ fn sample() -> Vec<f32> {
 #[test]
 fn a_sample_has_one_digest_and_keeps_its_bound() {
     let x = sample();
-    for isa in Isa::all_available() {
+    for (i, isa) in Isa::tested().enumerate() {
         let mut digest = Sha256::new();
         let mut y = vec![0.0; x.len()];
         for r in [ZERO].into_iter().chain(MOVED) {
             exp(isa, &x, r, &mut y);
-            check_outside(if r.is_zero() { &x } else { &[] }, &y);
             update(&mut digest, &y);
-            let mut worst = Worst(0.0, 0);
-            worst.look(&x, r, &y);
-            let bound = if r.is_zero() { LARGEST.0 } else { LARGEST_MOVED };
-            assert!(worst.0 <= bound, "{isa:?} {r:?}: {worst:?}");
+            // The digests are equal, so that one tier's errors are all tiers'.
+            if i == 0 {
+                check_outside(if r.is_zero() { &x } else { &[] }, &y);
+                let mut worst = Worst(0.0, 0);
+                worst.look(&x, r, &y);
+                let bound = if r.is_zero() { LARGEST.0 } else { LARGEST_MOVED };
+                assert!(worst.0 <= bound, "{isa:?} {r:?}: {worst:?}");
+            }
         }
         let digest = hex(digest);
         println!("fast exp, sample of {} x {}, {}: {digest}", x.len(), MOVED.len() + 1, isa.name());
@@ -254,7 +257,7 @@ fn window(r: Reference, mut look: impl FnMut(&[f32])) {
 fn prove_every_argument() {
     let (mut x, mut y) = (vec![0.0; CHUNK], vec![0.0; CHUNK]);
     let mut worst = Worst(0.0, 0);
-    for (i, isa) in Isa::all_available().enumerate() {
+    for (i, isa) in Isa::tested().enumerate() {
         let mut digest = Sha256::new();
         for start in (0..=u32::MAX).step_by(CHUNK) {
             (start..).zip(&mut x).for_each(|(bits, x)| *x = f32::from_bits(bits));
@@ -280,7 +283,7 @@ fn prove_other_references() {
     for r in MOVED {
         let (mut worst, mut arguments) = (Worst(0.0, 0), 0);
         window(r, |x| {
-            let results = Isa::all_available().map(|isa| {
+            let results = Isa::tested().map(|isa| {
                 let mut y = vec![0.0; x.len()];
                 exp(isa, x, r, &mut y);
                 y

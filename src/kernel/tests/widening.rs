@@ -5,28 +5,30 @@
 use super::tier::{Work, on};
 use super::{Stored, same_bits};
 use crate::element::{Element, bf16_to_f32, f16_to_f32};
-use crate::kernel::lanes::{self, Bf16, F16, Lanes32};
+use crate::kernel::lanes::{self, Bf16, F16, Lanes32, Lanes64};
 use crate::kernel::{Isa, Precision};
 use crate::rows::Vocab;
 
 const HALVES: [Element; 2] = [Element::F16, Element::Bf16];
 
-/// Widened by the lanes of a tier.
+/// Widened by the lanes of a tier: the f32 lanes, and the f64 lanes of the exact path.
 struct Widen<'a> {
     element: Element,
     bits: &'a [u16],
-    out: &'a mut [f32],
+    narrow: &'a mut [f32],
+    wide: &'a mut [f64],
 }
 
 impl Work for Widen<'_> {
     #[inline(always)]
-    unsafe fn run<L: Lanes32>(&mut self) {
-        for (bits, out) in self.bits.as_chunks().0.iter().zip(self.out.as_chunks_mut().0) {
+    unsafe fn run<L: Lanes32, W: Lanes64>(&mut self) {
+        let out = self.narrow.as_chunks_mut().0.iter_mut().zip(self.wide.as_chunks_mut().0);
+        for (bits, (narrow, wide)) in self.bits.as_chunks().0.iter().zip(out) {
             // SAFETY: passed on.
             unsafe {
                 match self.element {
-                    Element::F16 => widen::<L, F16>(bits, out),
-                    _ => widen::<L, Bf16>(bits, out),
+                    Element::F16 => widen::<L, W, F16>(bits, narrow, wide),
+                    _ => widen::<L, W, Bf16>(bits, narrow, wide),
                 }
             }
         }
@@ -35,12 +37,20 @@ impl Work for Widen<'_> {
 
 /// Sixteen columns, in the order that the hot loop puts them.
 #[inline(always)]
-unsafe fn widen<L: Lanes32, E: lanes::Stored>(bits: &[u16; 16], out: &mut [f32; 16]) {
+unsafe fn widen<L: Lanes32, W: Lanes64, E: lanes::Stored>(
+    bits: &[u16; 16],
+    narrow: &mut [f32; 16],
+    wide: &mut [f64; 16],
+) {
     for stripe in 0..16 / L::WIDTH {
         // SAFETY: the caller has the features; there are 16 elements.
-        unsafe { L::store(E::load32::<L>(bits.as_ptr().cast(), stripe), &mut out[stripe * L::WIDTH..]) };
+        unsafe { L::store(E::load32::<L>(bits.as_ptr().cast(), stripe), &mut narrow[stripe * L::WIDTH..]) };
     }
-    E::order32::<L>(out);
+    E::order32::<L>(narrow);
+    for (bits, wide) in bits.chunks_exact(W::WIDTH).zip(wide.chunks_exact_mut(W::WIDTH)) {
+        // SAFETY: the caller has the features; a chunk has the vector's length.
+        unsafe { W::store(E::load64::<W>(bits.as_ptr().cast()), wide) };
+    }
 }
 
 /// The oracle: by the crate half.
@@ -56,16 +66,23 @@ fn same_value(a: f32, b: f32) -> bool {
     a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
 }
 
+/// Whether an f64 is a widened f32.
+fn is_f32(y: f64) -> bool {
+    y.is_nan() || f64::from(y as f32) == y
+}
+
 #[test]
 fn every_16_bit_value_widens_exactly_in_every_lane() {
-    for isa in Isa::all_available() {
+    for isa in Isa::tested() {
         for element in HALVES {
             for shift in 0..16 {
                 let bits: Vec<u16> = (0..=u16::MAX).map(|bits| bits.wrapping_add(shift)).collect();
-                let mut out = vec![0.0; bits.len()];
-                on(isa, &mut Widen { element, bits: &bits, out: &mut out });
-                for (&bits, &x) in bits.iter().zip(&out) {
-                    assert!(same_value(x, widened(element, bits)), "{isa:?} {element} {bits:#06x}: {x}");
+                let (mut narrow, mut wide) = (vec![0.0; bits.len()], vec![0.0; bits.len()]);
+                on(isa, &mut Widen { element, bits: &bits, narrow: &mut narrow, wide: &mut wide });
+                for ((&bits, &x), &y) in bits.iter().zip(&narrow).zip(&wide) {
+                    let want = widened(element, bits);
+                    let exact = same_value(x, want) && same_value(y as f32, want) && is_f32(y);
+                    assert!(exact, "{isa:?} {element} {bits:#06x}: {x} {y}");
                 }
             }
         }
@@ -96,7 +113,7 @@ fn check(element: Element, bits: u16, column: usize, vocab: &Vocab) {
     let wide = Stored { element: Element::F32, bytes, values: vec![] };
     for precision in [Precision::Fast, Precision::Exact] {
         let want = wide.score(Isa::Portable, precision, LABEL, vocab);
-        for isa in Isa::all_available() {
+        for isa in Isa::tested() {
             let got = half.score(isa, precision, LABEL, vocab);
             assert!(same_bits(&got, &want), "{isa:?} {element} {bits:#06x} at {column}: {got:?} {want:?}");
         }
@@ -160,7 +177,7 @@ fn neighbours_of_16_bit_values_rank_as_numbers() {
             let equal = others.iter().filter(|&&other| other == x).count() as u32;
             let bytes = values.iter().flat_map(|bits| bits.to_ne_bytes()).collect();
             let row = Stored { element, bytes, values: vec![] };
-            for isa in Isa::all_available() {
+            for isa in Isa::tested() {
                 let score = row.score(isa, Precision::Fast, LABEL, &vocab);
                 assert_eq!((score.greater, score.ties), (greater, COLUMNS as u32 - 4 + equal), "{bits:#06x}");
             }
