@@ -25,8 +25,8 @@ from logitmeter.sources.pipe import PipeReader, is_pipe
 from logitmeter.sources.roles import LISTS, SCORES, check_given
 from logitmeter.sources.roles import LOGITS as LOGITS_PARTS
 from logitmeter.sources.shards import warn_of_missing
-from logitmeter.sources.top_k import TopKOptions
 from logitmeter.sources.source import Data, SideFiles, Source
+from logitmeter.sources.top_k import TopKOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -174,9 +174,15 @@ class Feed:
         if reason is None:
             return error
         message, expected, got = reason
-        place = {"position": error.position, "row": error.row, "path": error.path}
-        said = f"{message}, at position {error.position}; expected {expected}"
-        return LabelError(said, **place, expected=expected, got=got, partial=error.partial)
+        return LabelError(
+            f"{message}, at position {error.position}; expected {expected}",
+            position=error.position,
+            row=error.row,
+            path=error.path,
+            expected=expected,
+            got=got,
+            partial=error.partial,
+        )
 
     @cached_property
     def _logits_type(self) -> Any:

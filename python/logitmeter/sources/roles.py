@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from logitmeter._core import Columns
     from logitmeter.sources.base import Facts
 
-__all__ = ["DATA", "LISTS", "LOGITS", "SCORES", "check_given", "check_unique", "found", "missing", "resolve"]
+__all__ = [
+    "DATA",
+    "LISTS",
+    "LOGITS",
+    "SCORES",
+    "check_given",
+    "check_unique",
+    "found",
+    "missing",
+    "resolve",
+]
 
 DATA = ("labels", "mask", "role", "weight", "sequence_id", "batch_id")
 """What is said of each row, whatever scores it."""
@@ -68,9 +78,7 @@ def resolve(
     by them. Of a mask and roles one is used: see `_by_role`.
     """
     scorers = SCORES if scored else LOGITS
-    parts = {
-        part: found(part, given, present) for part in (*scorers, *DATA)
-    }
+    parts = {part: found(part, given, present) for part in (*scorers, *DATA)}
     parts["mask" if _by_role(parts, asked, prefer=prefer_role) else "role"] = None
     if parts["sequence_id"] is None and given.get("sequence_id", "") is not None:
         parts["sequence_id"] = facts.sequence

@@ -47,7 +47,7 @@ TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class TopKOptions:
-    """What `scan` was told of the lists: see its ``values``, ``listed``, ``vocab_size``, ``dtype``."""
+    """What `scan` was told of the lists: see there."""
 
     values: str
     largest: bool = True
@@ -172,9 +172,7 @@ class TopK(Reader):
         found, known, faults = scores_of(Rows(lists, labels, *lse, *tail), self._kind)
         found["nll"] = self._noted.losses(faults, found["nll"])
         unknown = ~(known | (faults.kind > 0))
-        scores = {
-            PARTS[part]: pa.array(found[part], TYPES[part], mask=unknown) for part in found
-        }
+        scores = {PARTS[part]: pa.array(found[part], TYPES[part], mask=unknown) for part in found}
         scores[PARTS["lse"]] = pa.array(lse[0], mask=~lse[1])
         return scores
 
@@ -197,9 +195,9 @@ class TopK(Reader):
         if not pa.types.is_integer(getattr(ids, "storage_type", ids).value_type):
             message = f"column {columns.ids!r} is {ids}: token ids are integers"
             raise DTypeError(message, expected="lists of integers", got=str(ids))
-        for name in (columns.lse, columns.tail):
-            if name is not None:
-                unit_of(name, schema.field(name).type, options.element)
+        for number in (columns.lse, columns.tail):
+            if number is not None:
+                unit_of(number, schema.field(number).type, options.element)
         unit = unit_of(columns.values, schema.field(columns.values).type, options.element)
         return Kind(options.values, options.largest, options.vocab_size, unit)
 

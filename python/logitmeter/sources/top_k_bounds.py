@@ -230,10 +230,18 @@ def _faults(entries: _Entries, mass: _Mass, rows: Rows, kind: Kind) -> Faults:
     lists, faults = rows.lists, Faults(len(rows.labels))
     differ = lists.known & (lists.num_ids != lists.num_values)
     faults.mark(Fault.LENGTHS, differ, lists.num_values, lists.num_ids)
+    _check_sides(rows, kind, faults)
     _check_values(entries, mass, kind, faults)
     _check_ids(entries, kind, faults)
     _check_mass(mass, rows, kind, faults)
     return faults
+
+
+def _check_sides(rows: Rows, kind: Kind, faults: Faults) -> None:
+    some = rows.lists.counts > 0
+    if kind.values == "logits":
+        faults.mark(Fault.LSE, some & rows.has_lse & ~np.isfinite(rows.lse), rows.lse)
+    faults.mark(Fault.TAIL, some & rows.has_tail & ~(rows.tail <= TOLERANCE), rows.tail)
 
 
 def _check_values(entries: _Entries, mass: _Mass, kind: Kind, faults: Faults) -> None:
@@ -265,12 +273,7 @@ def _check_ids(entries: _Entries, kind: Kind, faults: Faults) -> None:
 
 
 def _check_mass(mass: _Mass, rows: Rows, kind: Kind, faults: Faults) -> None:
-    some = rows.lists.counts > 0
-    if kind.values == "logits":
-        faults.mark(Fault.LSE, some & rows.has_lse & ~np.isfinite(rows.lse), rows.lse)
-    tailed = some & rows.has_tail
-    faults.mark(Fault.TAIL, tailed & ~(rows.tail <= TOLERANCE), rows.tail)
-    near = TOLERANCE + mass.slack
+    near, tailed = TOLERANCE + mass.slack, (mass.total > 0) & rows.has_tail
     faults.mark(Fault.MASS, mass.known & (mass.total > 1 + near), mass.total)
     if kind.values == "renormalised":
         total = np.where(rows.has_tail, mass.total / -np.expm1(rows.tail), mass.total)
