@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from logitmeter.exceptions import CorruptInputError
     from logitmeter.sources.base import Reader
     from logitmeter.sources.file import File
     from logitmeter.sources.top_k import TopKOptions
@@ -170,6 +171,26 @@ class Source:
             limit=limit,
             num_files=self.num_files,
         )
+
+    def logits_alone(self) -> Source:
+        """Give the same without what was said of its rows."""
+        return Source(
+            self._reader,
+            columns=self._columns,
+            data=Data(),
+            dtype=self._dtype,
+            null_labels=self._null_labels,
+            limit=self._limit,
+            num_files=self.num_files,
+        )
+
+    def damaged(self, data: Data) -> list[CorruptInputError]:
+        """Give what is wrong with the files, and those beside them, by their own account."""
+        sides = self._data.over(data).files().values()
+        readers = [self._reader, *(Files(side.files) for side in sides)]
+        return [
+            error for reader in readers if isinstance(reader, Files) for error in reader.damaged()
+        ]
 
     def feed(
         self,
