@@ -117,7 +117,7 @@ def test_other_flags_are_arguments_of_check() -> None:
 
 def test_what_is_not_given_is_left_to_the_defaults() -> None:
     found = vars(cli.parser().parse_args(["check", "a"]))
-    assert set(found) == {"paths", "run", "rows", "json"}
+    assert set(found) == {"paths", "run", "json"}
 
 
 def test_names_of_columns_are_joined_and_may_be_unused() -> None:

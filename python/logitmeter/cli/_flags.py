@@ -45,7 +45,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         group, "columns", type=_pairs, action="extend", metavar="OURS=THEIRS,...", help=_COLUMNS
     )
     add_flag(group, "dtype", help="element type of 16-bit integers: bfloat16 or float16")
-    add_flag(group, "values", choices=VALUES, help=_VALUES)
+    add_flag(group, "values", choices=VALUES, metavar="KIND", help=_VALUES)
     add_flag(group, "listed", choices=("largest", "any"), help="which entries lists hold")
     add_flag(group, "vocab-size", type=int, metavar="V", help="of lists: the length of a row")
     add_flag(
