@@ -161,6 +161,14 @@ def scan(
     >>> source = lm.scan(bits, labels=np.array([0]), dtype="bf16")
     >>> round(lm.evaluate(source).loss, 6)
     0.313262
+
+    A top-k dump, of which the second label is in no list:
+
+    >>> import pyarrow as pa
+    >>> rows = {"ids": [[3, 7], [7, 2]], "values": [[0.5, 0.25]] * 2, "labels": [3, 9]}
+    >>> report = lm.evaluate(lm.scan(pa.table(rows), values="probs"))
+    >>> round(report.loss, 4), report.loss_bounds[1], report.accuracy
+    (1.0397, inf, 0.5)
     """
     one_of("values", values, ("logits", "scores", *LISTED))
     one_of("listed", listed, ("largest", "any"))
