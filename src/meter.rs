@@ -16,7 +16,7 @@ use crate::pipeline::{Carry, Pipeline, Portion, Read, Scored};
 use crate::scoring::Scorer;
 use crate::settings::Settings;
 use crate::tally::{Open, Summary, Tally};
-use crate::warnings::Warning;
+use crate::warnings::{Looks, Warning};
 
 /// A tally with the state of counting that carries over batch borders.
 #[derive(Debug, Clone)]
@@ -204,6 +204,12 @@ impl Meter {
             warnings.push(("NothingCountedWarning", message.to_owned()));
         }
         warnings
+    }
+
+    /// What was looked at beside the figures.
+    #[must_use]
+    pub fn looks(&self) -> Looks {
+        self.carry.watch.looks()
     }
 
     /// Adds another meter.

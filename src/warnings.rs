@@ -27,6 +27,21 @@ pub struct Watch {
     run_ends: HashMap<u32, u64>,
 }
 
+/// What was seen, in figures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Looks {
+    /// Tokens whose label was compared with its neighbours.
+    pub compared: u64,
+    /// Their mean loss against the label to the left, their own, and the label to the right.
+    pub fits: [f64; 3],
+    /// Rows that were looked at for probabilities.
+    pub rows: u64,
+    /// Those that look like log-probabilities.
+    pub logprobs: u64,
+    /// Those that look like probabilities.
+    pub probabilities: u64,
+}
+
 /// A warning: the class that carries it, and its words.
 pub type Warning = (&'static str, String);
 
@@ -112,6 +127,14 @@ impl Watch {
         self.add_run_ends(other.run_ends.clone());
     }
 
+    /// What was seen; the losses are NaN where nothing was compared.
+    #[must_use]
+    pub fn looks(&self) -> Looks {
+        let [own, left, right] = self.fits.map(|sum| sum / self.sampled as f64);
+        let Self { sampled: compared, rows, logprobs, probabilities, .. } = *self;
+        Looks { compared, fits: [left, own, right], rows, logprobs, probabilities }
+    }
+
     /// What there is to warn of.
     #[must_use]
     pub fn warnings(&self, settings: &Settings) -> Vec<Warning> {
@@ -183,6 +206,7 @@ mod tests {
         let watch = Watch { sampled: 100, fits: [900.0, 950.0, 150.0], ..Watch::default() };
         let settings = Settings::default();
         assert!(watch.warnings(&settings)[0].1.contains("shift=True"));
+        assert_eq!(watch.looks().fits, [9.5, 9.0, 1.5]);
         let close = Watch { sampled: 100, fits: [300.0, 220.0, 290.0], ..Watch::default() };
         assert!(close.warnings(&settings).is_empty());
         let mirrored = Watch { sampled: 100, fits: [900.0, 150.0, 950.0], ..Watch::default() };

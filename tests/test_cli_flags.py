@@ -35,7 +35,18 @@ DATA_FLAGS = {"mask", "role", "weight", "sequence_id", "batch_id", "by"}
 
 EVERY_FLAG = [
     *("--labels", "l1", "l2", "--columns", "logits=x,labels=y", "--dtype", "bf16"),
-    *("--values", "scores", "--null-labels", "ignore", "--memory-map", "--join-files"),
+    *(
+        "--values",
+        "scores",
+        "--listed",
+        "any",
+        "--vocab-size",
+        "9",
+        "--null-labels",
+        "ignore",
+        "--memory-map",
+        "--join-files",
+    ),
     *("--limit", "7", "--role", "r", "--batch-id", "b", "--profile", "hf", "--profile", "trl"),
     *("--mask", "m", "--weight", "w", "--sequence-id", "s", "--by", "task", "--by", "file"),
     *("--ignore-index", "-1", "--shift", "--leading", "1", "--trailing", "2"),
@@ -61,6 +72,8 @@ def test_flags_of_reading_are_arguments_of_scan() -> None:
         "columns": {"logits": "x", "labels": "y"},
         "dtype": "bf16",
         "values": "scores",
+        "listed": "any",
+        "vocab_size": 9,
         "null_labels": "ignore",
         "memory_map": True,
         "join_files": True,
@@ -104,7 +117,7 @@ def test_other_flags_are_arguments_of_check() -> None:
 
 def test_what_is_not_given_is_left_to_the_defaults() -> None:
     found = vars(cli.parser().parse_args(["check", "a"]))
-    assert set(found) == {"paths", "run", "rows", "json"}
+    assert set(found) == {"paths", "run", "json"}
 
 
 def test_names_of_columns_are_joined_and_may_be_unused() -> None:

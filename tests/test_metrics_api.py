@@ -354,7 +354,7 @@ def test_an_error_of_the_progress_callback_arrives() -> None:
 
 
 def test_check_counts_without_reading_logits() -> None:
-    found = lm.check(np.full_like(LOGITS, np.nan), LABELS, mask=MASK, trailing=1)
+    found = lm.check(np.full_like(LOGITS, np.nan), LABELS, mask=MASK, trailing=1, rows=0)
     assert found.ok
     assert (found.num_rows, found.num_visible, found.num_hidden) == (B * T, 3 * B, B)
     assert (found.rows, found.vocab_size, found.element) == (B * T, V, "float32")
@@ -364,10 +364,11 @@ def test_check_counts_without_reading_logits() -> None:
 def test_check_reads_a_sample_of_rows() -> None:
     logits = LOGITS.copy()
     logits[0, 1] = np.nan
-    assert lm.check(logits, LABELS).ok
+    assert lm.check(logits, LABELS, rows=0).ok
     assert lm.check(logits, LABELS, rows=1).ok
     (problem,) = lm.check(logits, LABELS, rows=2).problems
     assert (problem.kind, problem.position) == ("NonFiniteError", 1)
+    assert lm.check(logits, LABELS).problems == (problem,)
 
 
 def test_check_names_a_problem_once(tmp_path: Path) -> None:

@@ -594,7 +594,7 @@ def test_data_beside_a_limited_source_may_be_cut_or_whole() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"values": "probs"},
+        {"values": "odds"},
         {"null_labels": "omit"},
         {"limit": -1},
         {"limit": 1.5},

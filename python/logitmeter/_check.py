@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from logitmeter import _export
 from logitmeter._numbers import bytes_text, count, plural, printable
-from logitmeter._part import FrozenMapping
+from logitmeter._part import FrozenMapping, no_items
 from logitmeter._words import hidden_labels, short_runs, unscored, warning_lines
+from logitmeter.progress import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from logitmeter._core import CheckCounts
+    from logitmeter._sample import Sample
 
 
 class Problem(NamedTuple):
@@ -77,6 +79,14 @@ class Check:
     rows, vocab_size, element, bytes, files
         Rows of logits, entries a row, their element type and bytes, and the number of files;
         None where the source does not say.
+    columns
+        The types of all columns, by name.
+    parts
+        The columns that are used, by what each is: logits, labels, mask, ...
+    sample
+        What was found in the first rows: see `Sample`; None if none were looked at.
+    estimated_seconds
+        How long `evaluate` would take at the speed of the sample; None if that is not known.
 
     Examples
     --------
@@ -104,6 +114,10 @@ class Check:
     element: str | None = None
     bytes: int | None = None
     files: int | None = None
+    columns: Mapping[str, str] = field(default_factory=no_items)
+    parts: Mapping[str, str] = field(default_factory=no_items)
+    sample: Sample | None = None
+    estimated_seconds: float | None = field(default=None, compare=False)
 
     @classmethod
     def _from_counts(
@@ -132,9 +146,12 @@ class Check:
         return "ok" if self.ok else plural(len(self.problems), "problem")
 
     def _details(self) -> list[str]:
-        lines = [self._source(), self._counted(), hidden_labels(self.hidden_label_ids)]
+        lines = [self._source(), self._schema(), self._counted()]
+        lines.append(hidden_labels(self.hidden_label_ids))
         lines.append(short_runs(self.num_short_left, self.num_short_right))
         lines.append(unscored(self.num_unscored, has_mask=self.num_runs > 0))
+        lines += [] if self.sample is None else self.sample.lines()
+        lines.append(self._plan())
         return [line for line in lines if line] + warning_lines(self.warnings)
 
     def _source(self) -> str:
@@ -147,6 +164,25 @@ class Check:
         ]
         known = [fact for fact in facts if fact is not None]
         return f"Source: {', '.join(known)}." if known else ""
+
+    def _schema(self) -> str:
+        kinds = (f"{printable(name)} {printable(kind)}" for name, kind in self.columns.items())
+        return f"Columns: {', '.join(kinds)}." if self.columns else ""
+
+    def _plan(self) -> str:
+        """Say what `evaluate` would do, and for how long."""
+        if not self.parts:
+            return ""
+        used = ", ".join(
+            part if part == name else f"{part} from {printable(name)}"
+            for part, name in self.parts.items()
+        )
+        tokens = plural(self.num_visible + self.num_hidden, "token")
+        scored = f"score {tokens} by {used}" if self.num_rows else f"read {used}"
+        if self.estimated_seconds is None:
+            return f"evaluate would {scored}."
+        time = time_text(self.estimated_seconds)
+        return f"evaluate would {scored}, in about {time} at the speed of the sample."
 
     def _counted(self) -> str:
         if not self.num_rows:
@@ -172,10 +208,12 @@ class Check:
         >>> lm.check(np.zeros((2, 4), np.float32), np.array([0, 1])).to_dict()["ok"]
         True
         """
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
         found["problems"] = [problem._asdict() for problem in self.problems]
         found["warnings"] = [{"kind": kind, "message": text} for kind, text in self.warnings]
-        found["hidden_label_ids"] = dict(self.hidden_label_ids)
+        for name in ("hidden_label_ids", "columns", "parts"):
+            found[name] = dict(found[name])
+        found["sample"] = None if self.sample is None else self.sample.to_dict()
         return {"ok": self.ok, **found}
 
     def to_json(self, indent: int | None = None) -> str:

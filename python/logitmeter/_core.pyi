@@ -108,6 +108,7 @@ class Meter:
     def merge(self, other: Meter) -> None: ...
     def summary(self) -> Summary: ...
     def warnings(self) -> list[tuple[str, str]]: ...
+    def looks(self) -> Looks: ...
     def to_bytes(self) -> bytes: ...
     @staticmethod
     def from_bytes(data: bytes) -> Meter: ...
@@ -126,6 +127,15 @@ class ScoreStream:
 
     @property
     def error(self) -> BaseException | None: ...
+
+class Looks(TypedDict):
+    """What a meter looked at beside the figures, in a sample of the rows that count."""
+
+    num_compared: int  # tokens whose label was compared with its neighbours
+    fits: list[float]  # mean nll against the label to the left, their own, the label to the right
+    num_rows: int  # rows looked at for probabilities
+    num_logprobs: int
+    num_probabilities: int
 
 class CheckCounts(TypedDict):
     """What `check` found without reading a logit."""

@@ -47,6 +47,11 @@ class FrozenMapping(Mapping[K, V_co], Generic[K, V_co]):
         return repr(self._items)
 
 
+def no_items() -> FrozenMapping[Any, Any]:
+    """Give one that is empty."""
+    return FrozenMapping({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Part:
     """The figures of the whole, of the visible reply, or of the hidden tokens.

@@ -139,12 +139,15 @@ def claims(settings: Mapping[str, object]) -> str:
 
 def hidden_labels(ids: Mapping[int, int]) -> str:
     """List the labels found at hidden positions, the most frequent first."""
-    if not ids:
-        return ""
+    return f"Hidden labels: {listed_labels(ids)}." if ids else ""
+
+
+def listed_labels(ids: Mapping[int, int]) -> str:
+    """List labels with their counts, the most frequent first."""
     ranked = sorted(ids.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{label} x {count(number)}" for label, number in ranked[:_MOST_LABELS])
     left = len(ranked) - _MOST_LABELS
-    return f"Hidden labels: {shown}{f' and {count(left)} more' if left > 0 else ''}."
+    return f"{shown}{f' and {count(left)} more' if left > 0 else ''}"
 
 
 def short_runs(left: int, right: int) -> str:

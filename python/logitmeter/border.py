@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from logitmeter import _core
-from logitmeter.exceptions import LogitmeterError, SettingsError
+from logitmeter.exceptions import LabelError, LogitmeterError, SettingsError
 from logitmeter.report import Report
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def named_errors(feed: Feed) -> Iterator[None]:
 def named(error: BaseException, feed: Feed) -> BaseException:
     """Give the error that the caller should see for one that the core raised."""
     original = error if feed.error is None else feed.error
+    if isinstance(original, LabelError):
+        original = feed.refused(original)
     if isinstance(original, LogitmeterError):
         original.partial = _report(getattr(error, "partial", None) or original.partial)
         if original.path is None and original.position is not None:

@@ -24,8 +24,9 @@ from logitmeter.arguments import (
     whole,
 )
 from logitmeter.border import checked_first, named_errors, require_data
+from logitmeter.checking import checked
 from logitmeter.profiles import ProfileLike, counting_of, needs
-from logitmeter.running import checked, evaluated, reading, require_tokens
+from logitmeter.running import evaluated, reading, require_tokens
 from logitmeter.scores import Scores, TokenScores, kept_columns
 from logitmeter.softmax import log_softmax, top_k
 from logitmeter.sources import SourceLike, data_of, open_source
@@ -207,9 +208,13 @@ def check(
     on_short: OnShort = "raise",
     valid_vocab: int | None = None,
     vocab_mask: Any = None,
-    rows: int = 0,
+    rows: int = 256,
 ) -> Check:
-    """Give what would count, and what is wrong, without reading logits.
+    """Look before the long run: what would count, what is wrong, and what it would take.
+
+    Heads of files, all labels, and a sample of the logits are read. Labels that fit better one
+    place away, probabilities in place of logits, a softmax taken twice and padding that holds
+    probability are problems too; log-probabilities are a warning, since they do no harm.
 
     Parameters
     ----------
@@ -218,17 +223,19 @@ def check(
     profile, ignore_index, shift, leading, trailing, on_short, valid_vocab, vocab_mask
         As in `evaluate`.
     rows
-        Also score the first so many rows of logits.
+        How many positions are the sample, the first ones; 0 reads no logits. What can be read once
+        has none.
 
     Returns
     -------
     Check
-        ``ok`` and ``problems`` (what `evaluate` would raise for labels and rows), and the counts.
+        ``ok`` and ``problems`` (what `evaluate` would raise, and what would make its figures
+        worthless), the counts, and what the sample gave.
 
     Raises
     ------
-    ShapeError, DTypeError, SettingsError, CorruptInputError, InputChangedError
-        As `evaluate`: what has no position is raised here too.
+    ShapeError, DTypeError, SettingsError, InputChangedError
+        As `evaluate`: what is wrong neither at a position nor with a file is raised here too.
 
     Examples
     --------
@@ -248,7 +255,6 @@ def check(
         valid_vocab=valid_vocab,
         vocab_mask=vocab_mask,
     )
-    source = open_source(source_or_logits)
     data = data_of(
         labels,
         mask=mask,
@@ -258,14 +264,7 @@ def check(
         batch_id=batch_id,
         by=by,
     )
-    feed = source.feed(data, **needs(counting))
-    settings = counting_settings(feed.stated_vocab, **counting)
-    if not whole("rows", rows, 0):
-        return checked(feed, settings, None, source.num_files)
-    sample = source.limited(rows).feed(data, **needs(counting))
-    counting["on_short"] = "count"  # the last run may be cut
-    cut = counting_settings(feed.stated_vocab, **counting)
-    return checked(feed, settings, (sample, cut), source.num_files)
+    return checked(open_source(source_or_logits), data, counting, whole("rows", rows, 0))
 
 
 def token_scores(

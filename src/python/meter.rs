@@ -119,6 +119,18 @@ impl Meter {
         Ok(self.lock(py)?.warnings())
     }
 
+    /// The stub's `Looks`.
+    fn looks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let looks = self.lock(py)?.looks();
+        let dict = PyDict::new(py);
+        dict.set_item("num_compared", looks.compared)?;
+        dict.set_item("fits", looks.fits)?;
+        dict.set_item("num_rows", looks.rows)?;
+        dict.set_item("num_logprobs", looks.logprobs)?;
+        dict.set_item("num_probabilities", looks.probabilities)?;
+        Ok(dict)
+    }
+
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = self.lock(py)?.to_bytes().or_raise(py)?;
         Ok(PyBytes::new(py, &bytes))

@@ -25,11 +25,15 @@ READER = (
     "columns",
     "dtype",
     "values",
+    "listed",
+    "vocab_size",
     "null_labels",
     "memory_map",
     "limit",
     "join_files",
 )
+
+VALUES = ("logits", "scores", "logprobs", "probs", "renormalised")
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +45,9 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         group, "columns", type=_pairs, action="extend", metavar="OURS=THEIRS,...", help=_COLUMNS
     )
     add_flag(group, "dtype", help="element type of 16-bit integers: bfloat16 or float16")
-    add_flag(group, "values", choices=("logits", "scores"), help=_VALUES)
+    add_flag(group, "values", choices=VALUES, metavar="KIND", help=_VALUES)
+    add_flag(group, "listed", choices=("largest", "any"), help="which entries lists hold")
+    add_flag(group, "vocab-size", type=int, metavar="V", help="of lists: the length of a row")
     add_flag(
         group,
         "null-labels",
@@ -188,6 +194,9 @@ _STANDARD_INPUT = (
 _PATHS = "files, quoted globs, URLs; or - for an Arrow IPC stream on standard input"
 _LABELS = "files of labels, paired with PATHS in order"
 _COLUMNS = "names of the columns: logits=x,labels=y; mask= leaves one unused"
-_VALUES = "what the rows hold: logits (default), or scores of tokens (nll, rank)"
+_VALUES = (
+    "what the rows hold: logits (default; with --columns ids=... lists of them), scores of tokens "
+    "(nll, rank), or lists (ids, values) of logprobs, probs or renormalised ones"
+)
 _PROFILE = "count as openai, openai-post, visible, azure, sequence-mean, hf or trl; again for more"
 _BY = "figures per value of this column, again for more; 'file' is the file"

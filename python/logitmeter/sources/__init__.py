@@ -24,9 +24,11 @@ from logitmeter.sources.memory_numpy import Dense, refuse_masked
 from logitmeter.sources.memory_torch import is_tensor, rows_of
 from logitmeter.sources.paths import is_paths, places
 from logitmeter.sources.pipe import PipeReader, is_pipe
-from logitmeter.sources.roles import check_given
+from logitmeter.sources.roles import LISTS, SCORES, check_given
+from logitmeter.sources.roles import LOGITS as LOGITS_PARTS
 from logitmeter.sources.shards import warn_of_missing
 from logitmeter.sources.source import Data, SideFiles, Source
+from logitmeter.sources.top_k import TopKOptions
 
 # pyarrow imports pandas, where there is one, at its first conversion, and an interrupt that falls
 # into those 0.3 s is lost there. Imported here first, Ctrl-C is heard, as in any other import.
@@ -42,6 +44,10 @@ __all__ = ["Data", "Source", "SourceLike", "data_of", "open_source", "scan"]
 
 SourceLike: TypeAlias = Any
 """A `Source`, paths, an array ``[N, V]`` or ``[B, T, V]``, or an Arrow object."""
+Values: TypeAlias = Literal["logits", "scores", "logprobs", "probs", "renormalised"]
+"""What rows hold."""
+LISTED = ("logprobs", "probs", "renormalised")
+"""Kinds of value that are read as lists of entries; logits are if their ids are named."""
 ACCEPTED = (
     "paths, an array [N, V] or [B, T, V] (NumPy, torch, jax, ...), or an Arrow object "
     "(pyarrow, polars, DuckDB, ...)"
@@ -54,7 +60,9 @@ def scan(
     labels: Any = None,
     columns: Mapping[str, str | None] | None = None,
     dtype: Any = None,
-    values: Literal["logits", "scores"] = "logits",
+    values: Values = "logits",
+    listed: Literal["largest", "any"] = "largest",
+    vocab_size: int | None = None,
     null_labels: Literal["raise", "ignore"] = "raise",
     memory_map: bool = False,
     limit: int | None = None,
@@ -85,10 +93,11 @@ def scan(
     columns
         Our names to those of the source: ``{"labels": "input_ids"}``; None leaves one unused.
         Ours are logits, labels (also found as label), mask, role, weight, sequence_id and
-        batch_id; of scores those below.
+        batch_id; of scores and of lists those below.
     dtype
         The element type, where the input cannot say it: ``"bf16"`` for 16-bit integers, and for
-        the two opaque bytes as which NumPy saves bfloat16; any for rows of opaque bytes.
+        the two opaque bytes as which NumPy saves bfloat16; any for rows of opaque bytes. Of lists
+        ``"bf16"`` alone.
     values
         The kind of value: ``"logits"``, or ``"scores"`` for tokens that were scored before. Then
         these columns of numbers stand in place of the logits, each about the label that the row
@@ -102,6 +111,26 @@ def scan(
         - ``rank_high``: the most that they may be; not given, it is `rank`.
         - ``greater``, ``ties``: of the entries, those above the label and those equal to it.
         - ``lse``: passed on by `token_scores`.
+
+        Or rows may hold lists of some of their entries, the top k: columns ``ids`` (token ids) and
+        ``values`` (or of the kind's own name), lists of one length, in any order. Then `values`
+        says what they are, which is never guessed:
+
+        - ``"logprobs"``, ``"probs"``: logarithms of probabilities, or probabilities.
+        - ``"logits"``, with ``columns={"ids": ...}``: raw logits; a column ``lse`` (of the whole
+          row) makes log-probabilities of them.
+        - ``"renormalised"``: logarithms of probabilities that add up to 1 over the list.
+
+        A column ``tail`` may hold the logarithm of the mass outside the list. Entries that are
+        null, -1000 or less (-inf, -9999 and other sentinels), or a probability of 0 are absent. The
+        loss of a label in its list is known, unless the list's mass is not (`"renormalised"`, or
+        `"logits"` without an lse, both without a tail): then it has bounds. Outside the list it has
+        a low end, from the smallest entry and the mass that is left. See ``docs/recipes.md``.
+    listed
+        ``"largest"``: lists hold the largest entries of the row (of equal ones those of lower id),
+        so that ranks are known too; or ``"any"`` of them.
+    vocab_size
+        V, of lists: their ids and the labels must be below it, and it closes bounds.
     null_labels
         ``"raise"``, or ``"ignore"``: a null label is as `ignore_index`.
     memory_map
@@ -139,23 +168,37 @@ def scan(
     >>> source = lm.scan(bits, labels=np.array([0]), dtype="bf16")
     >>> round(lm.evaluate(source).loss, 6)
     0.313262
+
+    A top-k dump, of which the second label is in no list:
+
+    >>> import pyarrow as pa
+    >>> rows = {"ids": [[3, 7], [7, 2]], "values": [[0.5, 0.25]] * 2, "labels": [3, 9]}
+    >>> report = lm.evaluate(lm.scan(pa.table(rows), values="probs"))
+    >>> round(report.loss, 4), report.loss_bounds[1], report.accuracy
+    (1.0397, inf, 0.5)
     """
-    one_of("values", values, ("logits", "scores"))
+    one_of("values", values, ("logits", "scores", *LISTED))
+    one_of("listed", listed, ("largest", "any"))
     one_of("null_labels", null_labels, ("raise", "ignore"))
     element = element_name(dtype)
+    lists = _lists(values, columns, listed, vocab_size, element)
     if isinstance(source, Source):
         raise SettingsError("scan takes an input, and this is a Source already")
     how = Reading(columns=dict(columns or {}), dtype=element, memory_map=memory_map)
     reader, files = _reader(source, how, filesystem, join_files=join_files)
     scored = values == "scores" or (isinstance(reader, Files) and reader.scored)
-    if scored:
-        _check_holds_columns(reader, element)
+    if scored or lists is not None:
+        _check_holds_columns(reader, values, None if lists else element)
+    if scored and lists is not None:
+        message = f'values="{values}", and this file holds scores whatever is said'
+        raise SettingsError(message, expected='values="scores"', got=values)
     return Source(
         reader,
-        columns=check_given(columns, scored=scored),
+        columns=check_given(columns, LISTS if lists else SCORES if scored else LOGITS_PARTS),
         data=Data(labels=_sides(labels, replace(how, role="labels"), filesystem)),
-        dtype=None if isinstance(reader, Dense) else element,
-        scored=scored,
+        dtype=None if isinstance(reader, Dense) or lists else element,
+        scored=scored or lists is not None,
+        lists=lists,
         null_labels=null_labels,
         limit=None if limit is None else whole("limit", limit, 0),
         num_files=files,
@@ -231,10 +274,31 @@ def _check_is_array(thing: Any) -> None:
     raise DTypeError(message, expected=ACCEPTED, got=name)
 
 
-def _check_holds_columns(reader: Reader, element: str | None) -> None:
-    """Refuse for scores what only goes with logits: an array, and an element type."""
+def _lists(
+    values: str,
+    columns: Mapping[str, str | None] | None,
+    listed: str,
+    vocab_size: int | None,
+    element: str | None,
+) -> TopKOptions | None:
+    """Give how lists are read, if rows are said to hold lists."""
+    if values in LISTED or (values == "logits" and (columns or {}).get("ids") is not None):
+        if element not in {None, "bfloat16"}:
+            message = f'dtype="{element}": lists say their own type, but for bfloat16'
+            raise SettingsError(message, expected='dtype="bf16" or None', got=element)
+        vocab = None if vocab_size is None else whole("vocab_size", vocab_size, 1)
+        return TopKOptions(values, listed == "largest", vocab, element)
+    if listed != "largest" or vocab_size is not None:
+        message = "listed and vocab_size say something of lists, and rows hold none"
+        hint = ': name their column of ids, columns={"ids": ...}' if values == "logits" else ""
+        raise SettingsError(message + hint, expected="lists", got=values)
+    return None
+
+
+def _check_holds_columns(reader: Reader, values: str, element: str | None) -> None:
+    """Refuse what only goes with rows of logits: an array, and an element type."""
     if isinstance(reader, Dense):
-        message = 'values="scores" takes columns (an Arrow table or file), and this is an array'
+        message = f'values="{values}" takes columns (an Arrow table or file), and this is an array'
         raise DTypeError(message, expected="columns", got=f"an array {list(reader.rows.shape)}")
     if element is not None:
         message = f'dtype="{element}" says how logits are stored, and a source of scores has none'

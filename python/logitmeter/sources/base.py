@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from logitmeter.sources.top_k_faults import Reason
+
 __all__ = ["LOGITS", "SCOPE", "Block", "Facts", "Reader"]
 
 LOGITS = "logits"
@@ -87,6 +89,10 @@ class Reader(ABC):
 
     def vocab(self, logits: str) -> int | None:  # noqa: ARG002 - for overriding
         """Give the length of a row, where the input says it but the column's type does not."""
+        return None
+
+    def reason(self, loss: float) -> Reason | None:  # noqa: ARG002 - for overriding
+        """Say what is wrong with a row that was given this loss, which no loss can be."""
         return None
 
     def locate(self, position: int) -> tuple[str, int] | None:  # noqa: ARG002 - for overriding

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pyarrow as pa
 
-from logitmeter.exceptions import DTypeError, SettingsError
+from logitmeter.exceptions import DTypeError, LabelError, SettingsError
 from logitmeter.sources.roles import DATA, SCORES
 from logitmeter.sources.vocab import row_bytes, storage_of, vocab_of
 
@@ -168,6 +168,22 @@ class Feed:
         """Give the file of this position, and the row in it."""
         return self.reader.locate(position)
 
+    def refused(self, error: LabelError) -> LabelError:
+        """Give the error in the reader's words, if the core refused a loss that stands for them."""
+        reason = self.reader.reason(float(error.got or 0)) if _of_loss(error) else None
+        if reason is None:
+            return error
+        message, expected, got = reason
+        return LabelError(
+            f"{message}, at position {error.position}; expected {expected}",
+            position=error.position,
+            row=error.row,
+            path=error.path,
+            expected=expected,
+            got=got,
+            partial=error.partial,
+        )
+
     @cached_property
     def _logits_type(self) -> Any:
         return None if self.scored else self.reader.schema.field(self.columns["logits"]).type
@@ -200,6 +216,10 @@ class Feed:
         except BaseException as error:
             self.error = error
             raise
+
+
+def _of_loss(error: LabelError) -> bool:
+    return str(error.args[0]).startswith("nll is -")
 
 
 def _no_logits() -> SettingsError:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logitmeter.exceptions import DTypeError, SettingsError, ShapeError
+from logitmeter.exceptions import CorruptInputError, DTypeError, SettingsError, ShapeError
 from logitmeter.sources.base import SCOPE, Block, Facts, Reader
 from logitmeter.sources.file_pair import pair_files
 from logitmeter.sources.vocab import vocab_of
@@ -41,6 +41,14 @@ class Files(Reader):
     def paired(self, sides: Sequence[File], *, shift: bool = False) -> Files:
         """Give the same files, each with the file of its labels, masks or the like."""
         return Files(pair_files(self._files, sides, shift=shift), join=self._join)
+
+    def damaged(self) -> Iterator[CorruptInputError]:
+        """Look at the head, or the foot, of each file, and give what is wrong there."""
+        for file in self._files:
+            try:
+                _ = file.schema, file.num_rows
+            except CorruptInputError as error:
+                yield error
 
     @property
     def scored(self) -> bool:

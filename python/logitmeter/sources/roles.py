@@ -12,21 +12,33 @@ if TYPE_CHECKING:
     from logitmeter._core import Columns
     from logitmeter.sources.base import Facts
 
-__all__ = ["DATA", "SCORES", "check_given", "check_unique", "resolve"]
+__all__ = [
+    "DATA",
+    "LISTS",
+    "LOGITS",
+    "SCORES",
+    "check_given",
+    "check_unique",
+    "found",
+    "missing",
+    "resolve",
+]
 
 DATA = ("labels", "mask", "role", "weight", "sequence_id", "batch_id")
 """What is said of each row, whatever scores it."""
 LOGITS = ("logits",)
 SCORES = ("nll", "nll_high", "rank", "rank_high", "greater", "ties", "lse")
 """What scores a row that holds no logits; the first is needed."""
+LISTS = ("ids", "values", "lse", "tail")
+"""What a row of a top-k dump holds; the first two are needed."""
 ALIASES = {"labels": ("labels", "label")}
 
 
 def check_given(
-    given: Mapping[str, str | None] | None, *, scored: bool = False
+    given: Mapping[str, str | None] | None, scorers: Sequence[str] = LOGITS
 ) -> dict[str, str | None]:
     """Give the mapping of our names to theirs, if its keys are ours."""
-    ours = (*(SCORES if scored else LOGITS), *DATA)
+    ours = (*scorers, *DATA)
     unknown = sorted(set(given or {}) - set(ours))
     if unknown:
         raise SettingsError(
@@ -66,19 +78,16 @@ def resolve(
     by them. Of a mask and roles one is used: see `_by_role`.
     """
     scorers = SCORES if scored else LOGITS
-    parts = {
-        part: given[part] if part in given else _canonical(part, present)
-        for part in (*scorers, *DATA)
-    }
+    parts = {part: found(part, given, present) for part in (*scorers, *DATA)}
     parts["mask" if _by_role(parts, asked, prefer=prefer_role) else "role"] = None
     if parts["sequence_id"] is None and given.get("sequence_id", "") is not None:
         parts["sequence_id"] = facts.sequence
     needed = scorers[0]
     if parts[needed] is None:
-        raise _missing(needed, present, f"; name it with columns={{{needed!r}: ...}}")
+        raise missing(needed, present, f"; name it with columns={{{needed!r}: ...}}")
     for name in (*parts.values(), *by, *keep):
         if name is not None and name not in present:
-            raise _missing(name, present)
+            raise missing(name, present)
     columns: dict[str, object] = {
         **parts,
         "batch_id": parts["batch_id"] if by_batch else None,
@@ -112,11 +121,15 @@ def _by_role(
     return True
 
 
-def _canonical(part: str, present: Sequence[str]) -> str | None:
+def found(part: str, given: Mapping[str, str | None], present: Sequence[str]) -> str | None:
+    """Give the column that plays a part: as named, else the one of its own name."""
+    if part in given:
+        return given[part]
     return next((name for name in ALIASES.get(part, (part,)) if name in present), None)
 
 
-def _missing(name: str, present: Sequence[str], more: str = "") -> SettingsError:
+def missing(name: str, present: Sequence[str], more: str = "") -> SettingsError:
+    """Say that there is no such column, and which there are."""
     shown = ", ".join(name for name in present if not name.startswith("__"))
     message = f"no column {name!r}; the source has: {shown}{more}"
     return SettingsError(message, expected=name, got=shown)

@@ -14,9 +14,10 @@ from logitmeter.sources.feed import Feed
 from logitmeter.sources.files import FILE, Files
 from logitmeter.sources.limit import Limited
 from logitmeter.sources.memory_numpy import Dense
-from logitmeter.sources.roles import DATA, check_unique, resolve
+from logitmeter.sources.roles import DATA, LISTS, check_unique, found, resolve
 from logitmeter.sources.sequence_rows import unrolled
 from logitmeter.sources.sides import Layout, column_of, shape_of
+from logitmeter.sources.top_k import PARTS, TopK
 from logitmeter.sources.vocab import vocab_of
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from logitmeter.exceptions import CorruptInputError
     from logitmeter.sources.base import Reader
     from logitmeter.sources.file import File
+    from logitmeter.sources.top_k import TopKOptions
 
 __all__ = ["Data", "SideFiles", "Source"]
 
@@ -107,12 +110,14 @@ class Source:
         data: Data,
         dtype: str | None = None,
         scored: bool = False,
+        lists: TopKOptions | None = None,
         null_labels: Literal["raise", "ignore"] = "raise",
         limit: int | None = None,
         num_files: int | None = None,
     ) -> None:
         self._reader = reader
         self.scored = scored
+        self._lists = lists
         self._columns = dict(columns)
         self._data = data
         self._dtype = dtype
@@ -147,7 +152,10 @@ class Source:
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Hand out all columns, logits among them, from the start of the input."""
-        return self.feed(keep=self.column_names).__arrow_c_stream__(requested_schema)
+        feed = self.feed(keep=self.column_names)
+        if self._lists is not None:  # what they say of labels is not in the input
+            feed = feed.without_logits()
+        return feed.__arrow_c_stream__(requested_schema)
 
     def limited(self, rows: int) -> Source:
         """Give the same, of which no more than so many rows are read."""
@@ -158,10 +166,31 @@ class Source:
             data=self._data,
             dtype=self._dtype,
             scored=self.scored,
+            lists=self._lists,
             null_labels=self._null_labels,
             limit=limit,
             num_files=self.num_files,
         )
+
+    def logits_alone(self) -> Source:
+        """Give the same without what was said of its rows."""
+        return Source(
+            self._reader,
+            columns=self._columns,
+            data=Data(),
+            dtype=self._dtype,
+            null_labels=self._null_labels,
+            limit=self._limit,
+            num_files=self.num_files,
+        )
+
+    def damaged(self, data: Data) -> list[CorruptInputError]:
+        """Give what is wrong with the files, and those beside them, by their own account."""
+        sides = self._data.over(data).files().values()
+        readers = [self._reader, *(Files(side.files) for side in sides)]
+        return [
+            error for reader in readers if isinstance(reader, Files) for error in reader.damaged()
+        ]
 
     def feed(
         self,
@@ -180,9 +209,12 @@ class Source:
         reader, added = self._with_arrays(reader, data, self._layout(reader))
         if self._limit is not None:
             reader = Limited(reader, self._limit)
+        names |= added
+        if self._lists is not None:
+            reader, names = _with_scores(reader, self._lists, names, shift=shift)
         by = data.group_names()
         columns = resolve(
-            names | added,
+            names,
             reader.schema.names,
             reader.facts,
             scored=self.scored,
@@ -205,11 +237,14 @@ class Source:
                 reader = reader.paired(sides.files, shift=shift)
             else:
                 reader = _beside(reader, sides.files, part)
+        named = self._columns | data.named()
+        by_position = {named.get(part) or part for part in ("labels", "mask", "weight")} | {"label"}
+        if self._lists is not None:
+            lists = self._lists.columns(named, reader.schema.names, None)
+            return unrolled(reader, lists.values, by_position | lists.present())
         if self.scored:
             return reader
-        named = self._columns | data.named()
-        by_position = {named.get(part) or part for part in ("labels", "mask", "weight")}
-        return unrolled(reader, named.get(LOGITS) or LOGITS, by_position | {"label"})
+        return unrolled(reader, named.get(LOGITS) or LOGITS, by_position)
 
     def _layout(self, reader: Reader) -> Layout:
         shape = reader.rows.shape if isinstance(reader, Dense) else None
@@ -237,6 +272,16 @@ class Source:
         return Paired(reader, Columns(_shortest(columns)), " and ".join(names)), dict(parts)
 
 
+def _with_scores(
+    reader: Reader, lists: TopKOptions, names: Mapping[str, str | None], *, shift: bool
+) -> tuple[Reader, dict[str, str | None]]:
+    """Give a reader of lists with columns of scores, and the names with those columns."""
+    present = reader.schema.names
+    columns = lists.columns(names, present, found("labels", names, present))
+    others = {part: name for part, name in names.items() if part not in LISTS}
+    return TopK(reader, columns, lists, shift=shift), others | PARTS
+
+
 def _either(one: Any, other: Any) -> Any:
     return other if one is None else one
 
@@ -248,16 +293,16 @@ def _is_array(data: Any) -> bool:
 def _one_more(reader: Dense, labels: Any) -> bool:
     """Whether these are logits [B, T - 1, V] with labels [B, T]."""
     shape = reader.facts.shape or ()
-    found = labels.files[0].shape if isinstance(labels, SideFiles) else shape_of(labels)
-    return len(shape) == 2 and found == (shape[0], shape[1] + 1)  # noqa: PLR2004
+    given = labels.files[0].shape if isinstance(labels, SideFiles) else shape_of(labels)
+    return len(shape) == 2 and given == (shape[0], shape[1] + 1)  # noqa: PLR2004
 
 
 def _beside(reader: Reader, files: list[File], part: str) -> Reader:
     """Give what lies in memory with files of one value a row."""
-    wanted, found = reader.facts.shape, files[0].shape
-    if len(files) == 1 and None not in (wanted, found) and wanted != found:
-        message = f"{part} has shape {found}, but {wanted} is needed"
-        raise ShapeError(message, path=files[0].path, expected=str(wanted), got=str(found))
+    wanted, given = reader.facts.shape, files[0].shape
+    if len(files) == 1 and None not in (wanted, given) and wanted != given:
+        message = f"{part} has shape {given}, but {wanted} is needed"
+        raise ShapeError(message, path=files[0].path, expected=str(wanted), got=str(given))
     return Paired(reader, Files(files, join=True), f"the files of {part}")
 
 
@@ -270,8 +315,8 @@ def _check_lengths(columns: dict[str, pa.ChunkedArray], layout: Layout) -> None:
     """Check that arrays beside a stream are of one length; a limit allows longer ones."""
     lengths = {name: len(column) for name, column in columns.items()}
     if layout.limit is None and len(set(lengths.values())) > 1:
-        found = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise ShapeError(f"arrays of different lengths: {found}", expected="one length", got=found)
+        given = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ShapeError(f"arrays of different lengths: {given}", expected="one length", got=given)
 
 
 def _shortest(columns: dict[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArray]:
