@@ -61,4 +61,4 @@ export CARGO_PROFILE_DEV_DEBUG=0 PROPTEST_CASES=${PROPTEST_CASES:-32}
 export LOGITMETER_ISA=neon LOGITMETER_REQUIRE_ISA=neon
 echo "neon: $("$RUSTC" --version), $(qemu-aarch64-static --version | head -n 1)"
 cargo test ${CI:+--locked} --target "$target" --target-dir target/emulated --lib "$@"
-echo "neon: passed"
+[ "${1:-}" = --no-run ] && echo "neon: built" || echo "neon: passed"
