@@ -140,6 +140,7 @@ def test_lists_have_a_sample_too() -> None:
     assert found.ok
     assert found.sample is not None
     assert found.sample.num_bounded == sum(LABELS[row] not in ids[row] for row in range(256))
+    assert "by ids, values, labels" in str(found)
     wrong = lm.check(lm.scan(table, values="probs"))
     assert kinds(wrong) == ["LabelError"]
 

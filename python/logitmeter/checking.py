@@ -35,6 +35,7 @@ from logitmeter.profiles import needs
 from logitmeter.report import Check, Problem
 from logitmeter.running import reading
 from logitmeter.scores import Scores
+from logitmeter.sources.top_k import TopK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -156,7 +157,9 @@ def _columns(feed: Feed) -> Mapping[str, str]:
 
 def _parts(feed: Feed) -> Mapping[str, str]:
     """Give the columns that are used, by the part that they play."""
-    names = {part: name for part, name in feed.columns.items() if isinstance(name, str)}
+    lists = feed.reader.columns.by_part() if isinstance(feed.reader, TopK) else {}
+    named = {part: name for part, name in feed.columns.items() if isinstance(name, str)}
+    names = lists | named
     return FrozenMapping({part: name for part, name in names.items() if not name.startswith("__")})
 
 

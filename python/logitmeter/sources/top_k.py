@@ -92,10 +92,14 @@ class ListColumns:
     tail: str | None
     labels: str | None
 
+    def by_part(self) -> dict[str, str]:
+        """Give those that there are, by the part that each plays."""
+        found = {part: getattr(self, part) for part in (*LISTS, "labels")}
+        return {part: name for part, name in found.items() if name is not None}
+
     def present(self) -> set[str]:
         """Give those that there are."""
-        names = (self.ids, self.values, self.lse, self.tail, self.labels)
-        return {name for name in names if name is not None}
+        return set(self.by_part().values())
 
 
 class TopK(Reader):
