@@ -141,7 +141,7 @@ fn side(name: &str) -> ArrayRef {
     let drawn = integers(2, ROWS);
     match name {
         "labels" => Arc::new(labels().collect::<Int64Array>()),
-        "mask" => Arc::new(BooleanArray::from_iter(drawn.map(|drawn| Some(drawn >> 20 & 3 > 0)))),
+        "mask" => Arc::new(drawn.map(|drawn| Some(drawn >> 20 & 3 > 0)).collect::<BooleanArray>()),
         "weight" => Arc::new(drawn.map(|drawn| (drawn >> 30 & 7) as f64 / 10.0).collect::<Float64Array>()),
         _ => Arc::new(sequences().collect::<Int64Array>()),
     }
