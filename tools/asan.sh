@@ -27,9 +27,10 @@ case $what in
         cp -r python/logitmeter "$package/"
         rm -f "$package"/logitmeter/_core*.so
         cp "target/asan/$host/debug/liblogitmeter.so" "$package/logitmeter/_core.abi3.so"
-        # Children of tests inherit all of it. Their memory is not what is measured here.
+        # Children of tests inherit all of it. Their memory is not what is measured here. Built without
+        # optimisation, the package says so at import, and warnings are errors.
         PYTHONPATH=$package LD_PRELOAD=$runtime ASAN_OPTIONS=detect_leaks=0:${ASAN_OPTIONS:-} \
-            .venv/bin/python -m pytest -p no:cacheprovider "$@"
+            .venv/bin/python -m pytest -p no:cacheprovider -W "ignore:this is a debug build" "$@"
         ;;
     *)
         echo "asan.sh: rust or python, not $what" >&2
