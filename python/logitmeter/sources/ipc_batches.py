@@ -17,7 +17,7 @@ import pyarrow.ipc
 
 from logitmeter.exceptions import BatchSizeError
 from logitmeter.sources.base import Block
-from logitmeter.sources.ipc_layout import batches_of_file, batches_of_stream, spans
+from logitmeter.sources.ipc_layout import batches_of_file, batches_of_stream, spans, true_bytes
 from logitmeter.sources.ipc_ranges import Ranges, widest
 from logitmeter.sources.memory_numpy import row_blocks
 from logitmeter.sources.place import read_exactly
@@ -33,8 +33,6 @@ __all__ = ["MOST_HELD", "IpcBatches", "check_held"]
 
 MOST_HELD = 256 << 20
 """A batch that must be held as a whole is refused above this; two or three are held at a time."""
-LENGTH_BYTES = 8
-"""Before each compressed buffer: its true length."""
 
 
 class IpcBatches:
@@ -75,7 +73,7 @@ class IpcBatches:
         if batch.compressed:
             chosen = [columns[self.schema.get_field_index(name)] for name in self.names]
             buffers = [batch.buffers[i] for column in chosen for i in column.buffers]
-            total = sum(_true_bytes(read, *buffer) for buffer in buffers)
+            total = sum(true_bytes(size, bytes(read(at, min(size, 8)))) for at, size in buffers)
             check_held(f"record batch {index} is compressed, and", total, self.dump.path)
         if self.wide is None or batch.compressed or not batch.native:
             return None
@@ -95,14 +93,6 @@ class IpcBatches:
         if not 0 <= start <= self.dump.num_bytes:
             raise _ends(start)
         return read_exactly(file, start, size, _ends)
-
-
-def _true_bytes(read: Read, start: int, size: int) -> int:
-    """Give the size of a buffer when it is no longer compressed."""
-    if size < LENGTH_BYTES:
-        return 0
-    found = int.from_bytes(memoryview(read(start, LENGTH_BYTES)), "little", signed=True)
-    return size - LENGTH_BYTES if found < 0 else found
 
 
 def _ends(offset: int) -> Exception:
@@ -126,7 +116,9 @@ class _File:
 
     def __init__(self, batches: IpcBatches, file: pa.NativeFile) -> None:
         self._names, self._others = batches.names, batches.others
-        whole, rest = (_options(batches.schema, names) for names in (_fields(batches), self._others))
+        whole, rest = (
+            _options(batches.schema, names) for names in (_fields(batches), self._others)
+        )
         self._whole = pa.ipc.open_file(file, options=whole)
         self._rest = pa.ipc.open_file(file, options=rest)
 

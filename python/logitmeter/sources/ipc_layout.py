@@ -24,13 +24,23 @@ if TYPE_CHECKING:
 
     from logitmeter.sources.memory_numpy import Array
 
-__all__ = ["BatchPlace", "Span", "batches_of_file", "batches_of_stream", "spans"]
+__all__ = [
+    "BatchPlace",
+    "Span",
+    "batches_of_file",
+    "batches_of_stream",
+    "held_bytes",
+    "spans",
+    "true_bytes",
+]
 
 CONTINUATION = b"\xff\xff\xff\xff"
 PREFIX = 8
 """Bytes before metadata: the continuation and their length."""
 TRAILER = 10
 """Bytes after the footer: its length and the magic."""
+LENGTH_BYTES = 8
+"""Before each compressed buffer: its true length."""
 MOST_METADATA = 64 << 20
 SCHEMA, RECORD_BATCH = 1, 3
 """In the union of what a message holds."""
@@ -109,6 +119,24 @@ def spans(schema: pa.Schema, batch: BatchPlace) -> list[Span] | None:
     found = [walk.column(field.type) for field in schema]
     fits = (walk.nodes, walk.buffers) == (len(batch.nulls), len(batch.buffers))
     return found if fits else None
+
+
+def true_bytes(length: int, prefix: bytes) -> int:
+    """Give the size of a buffer when it is no longer compressed, by its length and first bytes."""
+    if length < LENGTH_BYTES:
+        return 0
+    found = int.from_bytes(prefix[:LENGTH_BYTES], "little", signed=True)
+    return length - LENGTH_BYTES if found < 0 else found
+
+
+def held_bytes(metadata: memoryview, body: memoryview) -> int:
+    """Give what the columns of a compressed record batch take when they are no longer so."""
+    message = _Table.root(bytes(metadata))
+    if message.number(1, "<B") != RECORD_BATCH:
+        return 0
+    batch = _batch(message, 0, native=True)
+    sizes = (true_bytes(size, bytes(body[max(0, at) :][:8])) for at, size in batch.buffers)
+    return sum(sizes) if batch.compressed else 0
 
 
 class _Walk:
