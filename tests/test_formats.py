@@ -81,7 +81,7 @@ def test_each_b_is_a_sequence(form: Format, tmp_path: Path, *, memory_map: bool)
 def test_rows_are_read_in_pieces(
     form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("logitmeter.sources.tensors.READ_BYTES", 4 * V * 4)
+    monkeypatch.setattr("logitmeter.sources.place.READ_BYTES", 4 * V * 4)
     source = form.scan(tmp_path, CUBE, {"labels": SQUARE})
     batches = list(source.feed().batches())
     assert [len(batch) for batch in batches] == [4, 4, 4, 3]
@@ -188,7 +188,7 @@ def test_flipped_bytes_are_an_error_or_other_values_but_never_a_crash(
 def test_a_file_that_changes_while_it_is_read_is_named(
     form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("logitmeter.sources.tensors.READ_BYTES", V * 4)
+    monkeypatch.setattr("logitmeter.sources.place.READ_BYTES", V * 4)
     batches = form.scan(tmp_path, LOGITS, {"labels": LABELS}).feed().batches()
     batches.read_next_batch()
     with (tmp_path / "dump").open("ab") as file:
@@ -201,7 +201,7 @@ def test_a_file_that_changes_while_it_is_read_is_named(
 def test_a_file_that_shrinks_while_it_is_read_kills_nothing(
     form: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("logitmeter.sources.tensors.READ_BYTES", V * 4)
+    monkeypatch.setattr("logitmeter.sources.place.READ_BYTES", V * 4)
     batches = form.scan(tmp_path, LOGITS, {"labels": LABELS}).feed().batches()
     batches.read_next_batch()
     with (tmp_path / "dump").open("r+b") as file:

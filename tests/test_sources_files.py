@@ -214,8 +214,7 @@ def test_a_position_is_found_in_its_file(folder: Path) -> None:
 def test_large_batches_are_read_in_slices(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str | None, *, nulls: bool
 ) -> None:
-    monkeypatch.setattr("logitmeter.sources.ipc.LARGE_BYTES", 100)
-    monkeypatch.setattr("logitmeter.sources.ipc_large.SLICE_BYTES", 3 * V * 4)
+    monkeypatch.setattr("logitmeter.sources.place.READ_BYTES", 3 * V * 4)
     tasks = pa.array(list("aabbccddeef"))
     table = pa.ipc.open_file(dump(tmp_path / "x.arrow", rows=11, task=tasks)).read_all()
     if nulls:

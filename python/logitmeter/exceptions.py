@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from logitmeter.report import Report
 
 __all__ = [
+    "BatchSizeError",
     "CorruptInputError",
     "DTypeError",
     "FewSequencesWarning",
@@ -106,6 +107,10 @@ class NonFiniteError(LogitmeterError, ValueError):
 
 class CorruptInputError(LogitmeterError, ValueError):
     """A file or a state whose bytes are damaged, cut short or not what they claim to be."""
+
+
+class BatchSizeError(LogitmeterError, ValueError):
+    """A record batch that has to be held as a whole, and is too large for that."""
 
 
 class StateVersionError(LogitmeterError, ValueError):

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.ipc
 
 from logitmeter.exceptions import InputWarning
 from logitmeter.notices import warn
-from logitmeter.sources.base import Block
 from logitmeter.sources.damage import named_damage
 from logitmeter.sources.file import File
-from logitmeter.sources.ipc_large import LARGE_BYTES, LargeFile, widest
+from logitmeter.sources.ipc_batches import IpcBatches
 from logitmeter.sources.magic import sniff
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+    from logitmeter.sources.base import Block
 
 __all__ = ["IpcFile"]
 
@@ -42,7 +43,8 @@ class IpcFile(File):
     def schema(self) -> pa.Schema:
         """Its columns."""
         with self._guarded(), self._open() as file:
-            schema = self._reader(file, None).schema
+            opened = pa.ipc.open_file if self.format == "file" else pa.ipc.open_stream
+            schema = opened(file).schema
             read_names(schema)
         self._check_end()
         return schema
@@ -56,38 +58,9 @@ class IpcFile(File):
         """Its record batches, reduced to the columns named."""
         chosen = [name for name in self.schema.names if name in names]
         self.check_unchanged()
-        with self._guarded(), self._open() as file:
-            wide = widest(self.schema, chosen) if self._may_be_large else None
-            if wide is None:
-                yield from self._whole_batches(file, chosen)
-            else:
-                yield from LargeFile(self.path, file, chosen, wide).blocks()
+        with self._guarded():
+            yield from IpcBatches(self, chosen).blocks()
         self.check_unchanged()
-
-    @property
-    def _may_be_large(self) -> bool:
-        """Whether a batch may be too large to hold; mapped ones are not held."""
-        here = self.place.local and not self.memory_map
-        return self.format == "file" and here and self.num_bytes > LARGE_BYTES
-
-    def _whole_batches(self, file: pa.NativeFile, chosen: list[str]) -> Iterator[Block]:
-        for batch in self._batches(file, chosen):
-            batch.validate(full=True)
-            yield Block(batch.num_rows, {name: batch.column(name) for name in chosen})
-
-    def _batches(self, file: pa.NativeFile, chosen: list[str]) -> Iterator[pa.RecordBatch]:
-        # With fields named, pyarrow copies even from a map, of which nothing is read before use.
-        fields = [self.schema.get_field_index(name) for name in chosen]
-        reader = self._reader(file, None if self.memory_map else fields)
-        if self.format == "stream":
-            yield from reader
-        else:
-            yield from map(reader.get_batch, range(reader.num_record_batches))
-
-    def _reader(self, file: pa.NativeFile, fields: list[int] | None) -> Any:
-        options = pa.ipc.IpcReadOptions(included_fields=fields)
-        opened = pa.ipc.open_file if self.format == "file" else pa.ipc.open_stream
-        return opened(file, options=options)
 
     def _open(self) -> pa.NativeFile:
         return self.place.open(memory_map=self.memory_map)

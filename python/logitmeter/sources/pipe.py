@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,6 +12,8 @@ from logitmeter.exceptions import CorruptInputError, InputWarning, SettingsError
 from logitmeter.notices import warn
 from logitmeter.sources.base import Block, Facts, Reader
 from logitmeter.sources.ipc import END_OF_STREAM, read_names
+from logitmeter.sources.ipc_batches import check_held
+from logitmeter.sources.ipc_layout import held_bytes
 from logitmeter.sources.magic import HEAD_BYTES, kind_of
 from logitmeter.sources.vocab import stated_element
 
@@ -36,7 +39,7 @@ class PipeReader(Reader):
     def __init__(self, file: Any) -> None:
         name = getattr(file, "name", None)
         self._path = name if isinstance(name, str) and name != "<stdin>" else "-"
-        self._bytes = _Counted(file)
+        self._bytes = _Counted(file, self._path)
         self._taken = False
         self._check_kind()
         self._opened = self._guarded(self._open)
@@ -114,36 +117,58 @@ class _Counted:
 
     closed = False
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, path: str) -> None:
         self._file = file
+        self._path = path
         self._held = b""
+        self._metadata: memoryview | None = None
         self.count = 0
         self.last = b""
 
     def peek(self, size: int) -> bytes:
         """Give the first bytes, which are read again."""
-        self._held = self._chunks(size)
+        self._held = bytes(self._filled(size))
         return self._held
 
-    def read(self, size: int = -1) -> bytes:
-        """Give so many bytes, or all that there are."""
-        want = None if size < 0 else size
-        held, self._held = self._held[:want], self._held[want:] if want is not None else b""
-        found = held + self._chunks(None if want is None else want - len(held))
-        self.count += len(found)
-        self.last = (self.last + found)[-len(END_OF_STREAM) :]
+    def read(self, size: int) -> bytes:
+        """Give so many bytes: pyarrow asks so for the few before each message."""
+        self._metadata = None
+        return bytes(self._next(size))
+
+    def read_buffer(self, size: int) -> memoryview:
+        """Give so many bytes: the metadata of a message, then its body."""
+        check_held("a record batch, which of a pipe can only be held as a whole,", size, self._path)
+        found = self._next(size)
+        if self._metadata is not None:
+            total = held_bytes(self._metadata, found)
+            check_held("a record batch is compressed, and", total, self._path)
+        self._metadata = found
         return found
 
     def close(self) -> None:
         """Leave the file open: it is not ours."""
 
-    def _chunks(self, size: int | None) -> bytes:
-        parts = []
-        left = size
-        while left is None or left > 0:
-            part = self._file.read(CHUNK_BYTES if left is None else min(left, CHUNK_BYTES))
+    def _next(self, size: int) -> memoryview:
+        found = self._filled(size)
+        self.count += len(found)
+        self.last = (self.last + bytes(found[-len(END_OF_STREAM) :]))[-len(END_OF_STREAM) :]
+        return found
+
+    def _filled(self, size: int) -> memoryview:
+        """Give so many bytes, or all that there are.
+
+        They are put where they stay: of memory that is only claimed no page is touched.
+        """
+        small = size <= CHUNK_BYTES
+        whole = memoryview(
+            bytearray(size) if small else mmap.mmap(-1, size, access=mmap.ACCESS_COPY)
+        )
+        part, self._held = self._held[:size], self._held[size:]
+        at = 0
+        while part or at < size:
+            whole[at : at + len(part)] = part
+            at += len(part)
+            part = self._file.read(min(size - at, CHUNK_BYTES)) if at < size else b""
             if not part:
                 break
-            parts.append(part)
-            left = None if left is None else left - len(part)
-        return b"".join(parts)
+        return whole[:at]

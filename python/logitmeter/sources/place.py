@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["Place", "Stamp", "read_exactly"]
 
 
+READ_BYTES = 4 << 20
+"""What is read at once: little enough for its memory to be used again from piece to piece."""
+REQUEST_BYTES = 32 << 20
+"""The same of stores, where each read is a request."""
+
+
 class Stamp(NamedTuple):
     """By what a change of a file is seen."""
 
@@ -48,6 +54,11 @@ class Place:
     def local(self) -> bool:
         """Whether this machine's own calls reach it."""
         return self.filesystem is None
+
+    @property
+    def read_bytes(self) -> int:
+        """How much of a long run of rows to read at once."""
+        return READ_BYTES if self.local else REQUEST_BYTES
 
     def stamp(self) -> Stamp:
         """Size, time of the last change and, on this machine, identity.

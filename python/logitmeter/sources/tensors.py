@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Group", "Tensor", "TensorFile"]
 
-READ_BYTES = 4 << 20
-"""What is read at once: little enough for its memory to be used again from piece to piece."""
 MAPPED_BYTES = 64 << 20
 """What is handed over at once of a map."""
 SIDE_ROWS = 1 << 20
@@ -205,7 +203,7 @@ class TensorFile(File):
             return
         kind = self.schema.field(self._logits).type
         size = tensor.shape[-1] * tensor.dtype.itemsize
-        step = MAPPED_BYTES if self.memory_map else READ_BYTES
+        step = MAPPED_BYTES if self.memory_map else self.place.read_bytes
         # Without padding, rows follow each other over all b.
         stretch = tensor.shape[-2] if self._padded else prod(tensor.shape[:-1])
         position = 0
