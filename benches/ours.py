@@ -35,13 +35,17 @@ def evaluate(job: Job) -> Ready:
 
 
 def evaluate_file(job: Job) -> Ready:
-    """Score an Arrow file, mapped or read."""
+    """Score a file, mapped or read."""
     import logitmeter as lm
 
-    path, memory_map = job.options["path"], job.options["memory_map"]
-    return Ready(
-        lambda: lm.evaluate(lm.scan(path, memory_map=memory_map), threads=job.threads), _of_report
-    )
+    options = dict(job.options)
+    path = options.pop("path")
+    return Ready(lambda: lm.evaluate(lm.scan(path, **options), threads=job.threads), _of_report)
+
+
+def evaluate_scores(job: Job) -> Ready:
+    """Do the same with a file of rounded log-probabilities, whose loss is another."""
+    return Ready(evaluate_file(job).run)
 
 
 def _of_report(report: Any) -> tuple[float, int]:
@@ -118,6 +122,7 @@ def read_file(job: Job) -> Ready:
 CONTENDERS: dict[str, Callable[[Job], Ready]] = {
     "logitmeter": evaluate,
     "logitmeter, file": evaluate_file,
+    "logitmeter, scores": evaluate_scores,
     "log_softmax": log_softmax,
     "roofline": roofline,
     "log_softmax roofline": log_softmax_roofline,

@@ -192,7 +192,9 @@ def _check_field(field: pa.Field, file: File, first: str) -> None:
     if found.equals(field.type) or _same_but_nullable(found, field.type):
         return
     sizes = vocab_of(field.type), vocab_of(found)
-    kind = ShapeError if None not in sizes and sizes[0] != sizes[1] else DTypeError
+    opaque = pa.types.is_fixed_size_binary(found) and pa.types.is_fixed_size_binary(field.type)
+    other_length = None not in sizes and sizes[0] != sizes[1]
+    kind = ShapeError if opaque or other_length else DTypeError
     message = f"column {field.name!r} is {found}, but {field.type} in {first}"
     raise kind(message, path=file.path, expected=str(field.type), got=str(found))
 

@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["ParquetFile"]
 
 MAGIC = b"PAR1"
-BATCH_BYTES = 16 << 20
+BATCH_BYTES = 4 << 20
 BUFFER_BYTES = 1 << 20
-"""What is read at once of a column; without it, all that a row group has of the column."""
+"""What is read at once of a column; without it, all that a row group has of the column.
+
+A page is held whole all the same, and writers may put 1,024 rows into one. Mapped, what a row group
+has of a column takes no memory, and neither do pages that are not compressed.
+"""
 WIDEST_NUMBER = 8
 
 
@@ -82,8 +86,9 @@ class ParquetFile(File):
             return self._opened(file).metadata
 
     def _opened(self, file: pa.NativeFile) -> Any:
+        buffered = 0 if self.memory_map else BUFFER_BYTES
         return pa.parquet.ParquetFile(
-            file, buffer_size=BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
+            file, buffer_size=buffered, pre_buffer=False, page_checksum_verification=True
         )
 
     def _chunks(self, names: Collection[str]) -> Iterator[tuple[int, Any]]:

@@ -144,7 +144,9 @@ class SafetensorsFile(TensorFile):
         element = ELEMENTS.get(entry.kind)
         with named_file(self.path):
             if element is None:
-                element = element_of(DTYPES.get(entry.kind, entry.kind), self._dtype)
+                known = entry.kind in DTYPES
+                name = entry.tensor.dtype.name if known else entry.kind
+                element = element_of(name, self._dtype)
             check_stated(element, self._dtype)
         return replace(entry.tensor, element=element)
 

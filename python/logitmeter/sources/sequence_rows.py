@@ -185,6 +185,9 @@ def _plain(array: pa.Array, *, matrix: bool) -> pa.Array:
     storage = array.storage if isinstance(array, pa.ExtensionArray) else array
     if matrix and _is_matrix(kind):
         rows, vocab = kind.shape
+        if not rows * vocab:  # pyarrow would divide by it
+            message = f"sequences of shape {list(kind.shape)}: neither may be 0"
+            raise ShapeError(message, expected="[T, V]", got=str(list(kind.shape)))
         size = storage.type.list_size
         values = storage.values.slice(storage.offset * size, len(storage) * size)
         flat = pa.FixedSizeListArray.from_arrays(values, vocab)
