@@ -106,11 +106,13 @@ prove: $(DONE)/core $(DONE)/group-test ## every f32 through exp, 100,000 hostile
 
 FUZZ_SECONDS ?= 600
 .PHONY: fuzz
-fuzz: ## the fuzz targets under AddressSanitizer, FUZZ_SECONDS each (needs a C++ compiler)
+fuzz: $(DONE)/core ## parsers of files, and the fuzz targets under AddressSanitizer, FUZZ_SECONDS each (needs a C++ compiler)
+	$(PY) tools/fuzz_parsers.py $(FUZZ_SECONDS)
 	tools/fuzz.sh $(FUZZ_SECONDS)
 
 .PHONY: fuzz-smoke
-fuzz-smoke: ## the same for 15 seconds each
+fuzz-smoke: $(DONE)/core ## the same for 15 seconds each
+	$(PY) tools/fuzz_parsers.py 15
 	tools/fuzz.sh 15
 
 .PHONY: asan
@@ -180,9 +182,14 @@ bench-chart: $(BENCH_READY) ## share against V for each element type, drawn to b
 bench-growth: $(BENCH_READY) ## time against N, V and threads: slopes and residuals
 	$(PY) benches/growth.py
 
+GIGABYTES ?= 2
 .PHONY: bench-streaming
-bench-streaming: $(BENCH_READY) ## a warm Arrow file, mapped and read, beside the same rows in memory
+bench-streaming: $(BENCH_READY) ## warm files of each format, mapped and read, beside the same rows in memory
 	$(PY) benches/streaming.py
+
+.PHONY: bench-memory
+bench-memory: $(DONE)/core $(DONE)/group-bench ## memory that a dump takes, by format (GIGABYTES=20: files with holes)
+	$(PY) benches/memory.py --gigabytes $(GIGABYTES)
 
 .PHONY: bench-kernel
 bench-kernel: ## the kernel alone, by Criterion

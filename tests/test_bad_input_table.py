@@ -206,9 +206,7 @@ TABLE: dict[str, dict[str, list[str]]] = {
 }
 
 NOT_YET: dict[str, str] = {}
-"""Lines without a test, and why. What only formats to come can trigger (llama.cpp's logits, sparse
-dumps) gets its tests with their readers: each line above is triggered by the inputs that are read
-today."""
+"""Lines without a test, and why. Which source shows which line is in `bad_inputs.py`."""
 
 
 def listed() -> dict[str, list[str]]:

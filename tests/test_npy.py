@@ -60,7 +60,7 @@ def test_every_layout_is_read(
 
 
 def test_fortran_s_order_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logitmeter.sources.place.READ_BYTES", 3 * V * 4)
+    monkeypatch.setattr("logitmeter.sources.tensors.MAPPED_BYTES", 3 * V * 4)
     assert loss(saved(tmp_path / "x", np.asfortranarray(CUBE))) == WANTED
 
 

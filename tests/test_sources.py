@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import logitmeter as lm
 import ml_dtypes
 import numpy as np
 import polars as pl
@@ -609,3 +610,37 @@ def test_options_that_are_not_supported_are_refused(options: dict[str, Any]) -> 
 def test_a_source_is_an_arrow_stream() -> None:
     assert pa.table(scan(TABLE)).equals(TABLE)
     assert repr(scan(TABLE, limit=3)) == "<logitmeter.Source: logits, labels, the first 3 rows>"
+
+
+class RayTensor(pa.ExtensionType):  # type: ignore[misc]
+    """What Ray's datasets hold: lists, under a type of their own."""
+
+    def __init__(self, name: str, storage: pa.DataType) -> None:
+        super().__init__(storage, name)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (5,)
+
+    def __arrow_ext_serialize__(self) -> bytes:
+        return b"[5]"
+
+
+@pytest.mark.parametrize("registered", [False, True])
+@pytest.mark.parametrize(
+    ("name", "storage"),
+    [
+        ("ray.data.arrow_tensor", pa.list_(pa.float32())),
+        ("ray.data.arrow_tensor_v2", pa.large_list(pa.float32())),
+    ],
+)
+def test_tensors_of_ray_are_lists(name: str, storage: pa.DataType, *, registered: bool) -> None:
+    logits = np.random.default_rng(1).normal(size=(6, 5)).astype(np.float32)
+    labels = np.arange(6) % 5
+    rows = pa.array(logits.tolist(), storage)
+    column = pa.ExtensionArray.from_storage(RayTensor(name, storage), rows) if registered else rows
+    table = pa.table({"logits": column, "labels": labels})
+    if not registered:  # then pyarrow keeps the name among the metadata
+        field = table.schema.field("logits").with_metadata({"ARROW:extension:name": name})
+        table = table.cast(table.schema.set(0, field))
+    assert lm.evaluate(table).loss == lm.evaluate(logits, labels).loss

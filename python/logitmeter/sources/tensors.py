@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Group", "Tensor", "TensorFile"]
 
 MAPPED_BYTES = 64 << 20
-"""What is handed over at once of a map."""
+"""What is handed over at once of a map, or gathered at once where a row is not in one place."""
 SIDE_ROWS = 1 << 20
 """Rows at once where no logits are read."""
 
@@ -203,7 +203,8 @@ class TensorFile(File):
             return
         kind = self.schema.field(self._logits).type
         size = tensor.shape[-1] * tensor.dtype.itemsize
-        step = MAPPED_BYTES if self.memory_map else self.place.read_bytes
+        many = self.memory_map or tensor.fortran
+        step = MAPPED_BYTES if many else self.place.read_bytes
         # Without padding, rows follow each other over all b.
         stretch = tensor.shape[-2] if self._padded else prod(tensor.shape[:-1])
         position = 0
