@@ -19,7 +19,9 @@ from typing import Any
 import bad_inputs
 import logitmeter as lm
 import pytest
-from bad_inputs import LABELS, LOGITS, SOURCES, Case
+from bad_input_cases import CASES, Case
+from bad_input_llama import LLAMA_CASES
+from bad_input_sources import LABELS, LOGITS, SOURCES
 from test_bad_input_table import LINES
 
 PROGRAM = Path(bad_inputs.__file__)
@@ -102,6 +104,6 @@ def test_the_cases_are_many_and_of_the_lists() -> None:
     assert len(ALL) >= 200
     assert all(count >= 30 for count in Counter(source for source, _ in ALL).values())
     lines = [line for _, line in LINES]
-    cases = {**bad_inputs.CASES, **bad_inputs.LLAMA_CASES}
+    cases = {**CASES, **LLAMA_CASES}
     for case in cases.values():
         assert sum(line.startswith(case.line) for line in lines) == 1, case.line
