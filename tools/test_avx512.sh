@@ -116,8 +116,10 @@ END
 echo continue > "$place/commands" # Debian's Bochs starts in its debugger
 rm -f "$serial"
 echo "avx512: $(basename "$test") on an emulated Skylake-X, ${limit} s at most"
-# Its display wants a terminal: script makes one.
-TERM=xterm timeout --foreground "$limit" script -qec "bochs -q -f '$place/bochsrc' -rc '$place/commands'" /dev/null \
+# Its display wants a terminal, and one that is read to the end: `script` was seen to stop reading once
+# its own input had ended, upon which Bochs waited for ever.
+TERM=xterm timeout --foreground "$limit" \
+    python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' bochs -q -f "$place/bochsrc" -rc "$place/commands" \
     < /dev/null > "$place/terminal.txt" 2>&1 || true
 
 tr -d '\r' < "$serial" | sed -n '/^running /,/^avx512: /p'
