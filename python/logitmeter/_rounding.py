@@ -34,7 +34,7 @@ def rounded(rows: Array, element: str, to: str, first: int = 0) -> Array:
     """
     if element == to:
         return rows
-    wide = _widened(rows) if element == "bfloat16" else rows
+    wide = widened(rows) if element == "bfloat16" else rows
     with np.errstate(over="ignore", invalid="ignore"):
         out: Array = _to_bfloat16(wide) if to == "bfloat16" else wide.astype(to)
     top = out == 0x7F80 if to == "bfloat16" else out == np.inf  # noqa: PLR2004 - +inf as bfloat16
@@ -48,7 +48,8 @@ def rounded(rows: Array, element: str, to: str, first: int = 0) -> Array:
     return out
 
 
-def _widened(bits: Array) -> Array:
+def widened(bits: Array) -> Array:
+    """Give the bits of bfloat16 as float32, exactly."""
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 

@@ -24,7 +24,6 @@ from logitmeter.arguments import (
     whole,
 )
 from logitmeter.border import checked_first, named_errors, require_data
-from logitmeter.checking import checked
 from logitmeter.profiles import ProfileLike, counting_of, needs
 from logitmeter.running import evaluated, reading, require_tokens
 from logitmeter.scores import Scores, TokenScores, kept_columns
@@ -245,6 +244,8 @@ def check(
     >>> found.ok, found.problems[0].kind, found.problems[0].position
     (False, 'LabelError', 1)
     """
+    from logitmeter.checking import checked  # which no other call needs
+
     counting = counting_of(
         profile,
         ignore_index=ignore_index,

@@ -17,7 +17,7 @@ from logitmeter.sources import data_of, open_source
 from logitmeter.sources.base import SCOPE
 from logitmeter.sources.dtypes import arrow_type, element_name, element_of
 from logitmeter.sources.memory_numpy import list_array, row_blocks
-from logitmeter.sources.vocab import METADATA_KEY, storage_of
+from logitmeter.sources.vocab import METADATA_KEY, storage_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -304,7 +304,7 @@ class DumpWriter:
 
 def _matrix(array: pa.Array, vocab: int, element: str) -> Array:
     """Give rows of logits ``[n, V]``, as they are stored."""
-    storage = array.storage if isinstance(array, pa.ExtensionArray) else array
+    storage = stored(array)
     dtype = stored_type(element)
     if pa.types.is_fixed_size_binary(storage.type):
         start, width = storage.offset, storage.type.byte_width
@@ -313,8 +313,7 @@ def _matrix(array: pa.Array, vocab: int, element: str) -> Array:
     if not pa.types.is_fixed_size_list(storage.type):
         storage = storage.cast(pa.list_(storage_of(storage.type.value_type), vocab))
     start = storage.offset * vocab
-    values = storage.values.slice(start, len(storage) * vocab)
-    values = values.storage if isinstance(values, pa.ExtensionArray) else values
+    values = stored(storage.values.slice(start, len(storage) * vocab))
     buffer = values.buffers()[1]
     first = values.offset * dtype.itemsize
     found = np.frombuffer(buffer, np.uint8)[first : first + len(values) * dtype.itemsize]

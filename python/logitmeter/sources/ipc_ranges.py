@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from logitmeter.sources.vocab import row_bytes, storage_of
+from logitmeter.sources.vocab import is_list, row_bytes, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -167,12 +167,10 @@ def _size(kind: Any) -> int:
 
 
 def _is_list_of_numbers(kind: Any) -> bool:
-    types = pa.types
-    lists = types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind)
-    if not lists:
+    if not is_list(kind):
         return False
     number = kind.value_type
-    return bool(types.is_floating(number) or types.is_integer(number))
+    return bool(pa.types.is_floating(number) or pa.types.is_integer(number))
 
 
 def _packed(bits: Array) -> Array:

@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logitmeter._rounding import widened
 from logitmeter.exceptions import DTypeError
-from logitmeter.sources.vocab import storage_of
+from logitmeter.sources.vocab import is_list, storage_of, stored
 
 if TYPE_CHECKING:
     from logitmeter.sources.memory_numpy import Array
 
-__all__ = ["Lists", "integers", "is_lists", "numbers", "read_lists", "unit_of"]
+__all__ = ["Lists", "integers", "lengths_of", "numbers", "read_lists", "unit_of"]
 
 UNITS = {
     "halffloat": 2.0**-11,
@@ -49,14 +50,6 @@ class Lists(NamedTuple):
     num_values: Array
 
 
-def is_lists(kind: Any) -> bool:
-    """Whether a column of this type holds a list a row."""
-    kind = storage_of(kind)
-    return bool(
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
-
-
 def unit_of(name: str, kind: Any, element: str | None) -> float:
     """Give the unit of rounding of a column of values, or of lists of them.
 
@@ -66,7 +59,7 @@ def unit_of(name: str, kind: Any, element: str | None) -> float:
         What is no floating-point number, or 16-bit integers whose element type is not stated.
     """
     inner = storage_of(kind)
-    inner = storage_of(inner.value_type) if is_lists(inner) else inner
+    inner = storage_of(inner.value_type) if is_list(inner) else inner
     if element == "bfloat16" and inner in BFLOAT16_TYPES:
         return UNITS["bfloat16"]
     unit = UNITS.get(str(inner))
@@ -79,8 +72,8 @@ def unit_of(name: str, kind: Any, element: str | None) -> float:
 
 def read_lists(ids: pa.Array, values: pa.Array) -> Lists:
     """Flatten both columns; copies no more than the entries."""
-    ids, values = _storage(ids), _storage(values)
-    num_ids, num_values = _lengths(ids), _lengths(values)
+    ids, values = stored(ids), stored(values)
+    num_ids, num_values = lengths_of(ids), lengths_of(values)
     known = _valid(ids) & _valid(values)
     keep = known & (num_ids == num_values)
     counts = np.where(keep, num_ids, 0)
@@ -97,7 +90,7 @@ def numbers(array: pa.Array) -> Array:
     """Give floating-point numbers, or the bits of bfloat16, as float64; null becomes nan."""
     found = _to_numpy(array)
     if found.dtype.kind in "iu":
-        found = (found.astype(np.uint16).astype(np.uint32) << 16).view(np.float32)
+        found = widened(found.astype(np.uint16))
     return found.astype(np.float64)
 
 
@@ -111,19 +104,16 @@ def _to_numpy(array: pa.Array) -> Array:
     return found
 
 
-def _storage(array: pa.Array) -> pa.Array:
-    return array.storage if isinstance(array, pa.ExtensionArray) else array
-
-
 def _valid(array: pa.Array) -> Array:
     return _to_numpy(array.is_valid())
 
 
-def _lengths(array: pa.Array) -> Array:
+def lengths_of(array: pa.Array) -> Array:
+    """Give the length of each list; a null one has none."""
     return _to_numpy(pc.list_value_length(array).fill_null(0)).astype(np.int64)
 
 
 def _kept(array: pa.Array, keep: Array, lengths: Array) -> pa.Array:
     """Give the entries of some of the lists; a null one has none."""
-    flat = _storage(array.flatten())
+    flat = stored(array.flatten())
     return flat if keep.all() else flat.filter(pa.array(np.repeat(keep, lengths)))

@@ -29,6 +29,7 @@ from logitmeter.sources.base import Block
 from logitmeter.sources.file import File
 from logitmeter.sources.memory_numpy import row_blocks
 from logitmeter.sources.place import read_exactly
+from logitmeter.sources.roles import SCORES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -55,15 +56,8 @@ FLOOR = 16 - 1e-3
 ROUNDING = 1e-3
 """A log-probability may be so far above 0."""
 BLOCK_BYTES = 8 << 20
-SCORES = {
-    "nll": pa.float64(),
-    "nll_high": pa.float64(),
-    "rank": pa.uint32(),
-    "rank_high": pa.uint32(),
-    "greater": pa.uint32(),
-    "ties": pa.uint32(),
-}
-SCHEMA = pa.schema({"labels": pa.int32(), "sequence_id": pa.int32(), **SCORES})
+COLUMNS = {part: kind for part, kind in SCORES.items() if part != "lse"}
+SCHEMA = pa.schema({"labels": pa.int32(), "sequence_id": pa.int32(), **COLUMNS})
 
 
 class Layout(NamedTuple):
@@ -160,7 +154,7 @@ class LlamaFile(File):
             "labels": pa.array(labels.astype(np.int32)),
             "sequence_id": pa.array(np.full(rows, chunk, np.int32)),
         }
-        if not SCORES.keys().isdisjoint(names):
+        if not COLUMNS.keys().isdisjoint(names):
             offset = layout.row_at(chunk, start)
             words = self._read(file, offset, "<u2", rows * layout.row_bytes // WORD)
             columns |= self._scores(words.reshape(rows, -1), labels, offset)
@@ -187,7 +181,7 @@ class LlamaFile(File):
             message = f"a log-probability of {got}, of token {labels[row]}"
             raise self._corrupt(message, offset + row * layout.row_bytes, "at most 0", got)
         scored["nll"] = np.maximum(scored["nll"], 0.0) + 0.0  # never -0.0
-        return {name: pa.array(scored[name], kind, mask=~known) for name, kind in SCORES.items()}
+        return {name: pa.array(scored[name], kind, mask=~known) for name, kind in COLUMNS.items()}
 
     def _read(self, file: pa.NativeFile, offset: int, kind: str, count: int) -> Array:
         size = np.dtype(kind).itemsize * count

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from logitmeter._rounding import widened
 from logitmeter.exceptions import DTypeError
 from logitmeter.sources.dtypes import ALIASES, check_stated, element_of_array
 from logitmeter.sources.memory_numpy import Array, ArrayRows, Rows, check_shape, row_blocks
@@ -49,7 +50,7 @@ def to_numpy(thing: Any) -> Array:
     """Give a NumPy array of these values, without a copy where that can be had."""
     if is_tensor(thing):
         array = _host_array(thing.detach().cpu())
-        return _widened(array) if _bf16(thing) else array
+        return widened(array) if _bf16(thing) else array
     if hasattr(thing, "__array__") or not hasattr(thing, "__dlpack__"):
         return np.asarray(thing)
     try:
@@ -91,10 +92,6 @@ class DeviceRows:
 
 def _bf16(tensor: Any) -> bool:
     return str(tensor.dtype) == "torch.bfloat16"
-
-
-def _widened(bits: Array) -> Array:
-    return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def _host_array(tensor: Any) -> Array:

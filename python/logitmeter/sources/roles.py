@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import pyarrow as pa
+
 from logitmeter.exceptions import SettingsError
 
 if TYPE_CHECKING:
@@ -27,15 +29,23 @@ __all__ = [
 DATA = ("labels", "mask", "role", "weight", "sequence_id", "batch_id")
 """What is said of each row, whatever scores it."""
 LOGITS = ("logits",)
-SCORES = ("nll", "nll_high", "rank", "rank_high", "greater", "ties", "lse")
-"""What scores a row that holds no logits; the first is needed."""
+SCORES = {
+    "nll": pa.float64(),
+    "nll_high": pa.float64(),
+    "rank": pa.uint32(),
+    "rank_high": pa.uint32(),
+    "greater": pa.uint32(),
+    "ties": pa.uint32(),
+    "lse": pa.float64(),
+}
+"""What scores a row that holds no logits, as our readers type it; the first is needed."""
 LISTS = ("ids", "values", "lse", "tail")
 """What a row of a top-k dump holds; the first two are needed."""
 ALIASES = {"labels": ("labels", "label")}
 
 
 def check_given(
-    given: Mapping[str, str | None] | None, scorers: Sequence[str] = LOGITS
+    given: Mapping[str, str | None] | None, scorers: Collection[str] = LOGITS
 ) -> dict[str, str | None]:
     """Give the mapping of our names to theirs, if its keys are ours."""
     ours = (*scorers, *DATA)
@@ -77,7 +87,7 @@ def resolve(
     `asked` are the parts that the call names. The batches are left unused unless somebody pools
     by them. Of a mask and roles one is used: see `_by_role`.
     """
-    scorers = SCORES if scored else LOGITS
+    scorers = tuple(SCORES) if scored else LOGITS
     parts = {part: found(part, given, present) for part in (*scorers, *DATA)}
     parts["mask" if _by_role(parts, asked, prefer=prefer_role) else "role"] = None
     if parts["sequence_id"] is None and given.get("sequence_id", "") is not None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from logitmeter.exceptions import ShapeError
 from logitmeter.sources.base import SCOPE, Block, Facts, Reader
-from logitmeter.sources.vocab import storage_of
+from logitmeter.sources.lists import lengths_of
+from logitmeter.sources.vocab import is_list, storage_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -41,7 +41,7 @@ def unrolled(reader: Reader, logits: str, by_position: Collection[str]) -> Reade
     if logits not in schema.names or not _is_sequence(schema.field(logits).type):
         return reader
     for name in by_position:
-        if name in schema.names and not _is_list(schema.field(name).type):
+        if name in schema.names and not is_list(schema.field(name).type):
             kind = schema.field(name).type
             message = (
                 f"column {name!r} is {kind}, one value a row, but a row of {logits!r} is a "
@@ -86,7 +86,7 @@ class SequenceRows(Reader):
         self._lengths = []
         row = 0
         wanted = {name for name in names if name != SCOPE}
-        if not any(_is_list(self.inner.schema.field(name).type) for name in wanted):
+        if not any(is_list(self.inner.schema.field(name).type) for name in wanted):
             wanted.add(self._logits)  # nothing else tells how long a sequence is
         for block in self.inner.blocks(wanted):
             yield self._unrolled(block, row, names)
@@ -117,7 +117,7 @@ class SequenceRows(Reader):
         self._lengths.append(lengths)
         rows = np.repeat(np.arange(block.num_rows), lengths)
         columns = {
-            name: array.flatten() if _is_list(array.type) else _repeated(array, rows)
+            name: array.flatten() if is_list(array.type) else _repeated(array, rows)
             for name, array in arrays.items()
             if name in names
         }
@@ -126,7 +126,7 @@ class SequenceRows(Reader):
 
     def _checked_lengths(self, arrays: dict[str, pa.Array], row: int) -> Array:
         """Give the length of each sequence, on which all columns must agree."""
-        found = {name: _lengths(array) for name, array in arrays.items() if _is_list(array.type)}
+        found = {name: lengths_of(array) for name, array in arrays.items() if is_list(array.type)}
         first = self._logits if self._logits in found else next(iter(found))
         for name, lengths in found.items():
             differ = np.flatnonzero(lengths != found[first])
@@ -151,22 +151,15 @@ def _is_sequence(kind: Any) -> bool:
     if _is_matrix(kind):
         return True
     storage = storage_of(kind)
-    if not _is_list(storage):
+    if not is_list(storage):
         return False
     inner = storage_of(storage.value_type)
     opaque = pa.types.is_fixed_size_binary(inner) and inner.byte_width != BFLOAT16_BYTES
-    return opaque or (_is_list(inner) and not _is_list(storage_of(inner.value_type)))
+    return opaque or (is_list(inner) and not is_list(storage_of(inner.value_type)))
 
 
 def _is_matrix(kind: Any) -> bool:
     return isinstance(kind, pa.FixedShapeTensorType) and len(kind.shape) == MATRIX
-
-
-def _is_list(kind: Any) -> bool:
-    kind = storage_of(kind)
-    return bool(
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
 
 
 def _position_type(kind: Any, *, matrix: bool) -> Any:
@@ -174,7 +167,7 @@ def _position_type(kind: Any, *, matrix: bool) -> Any:
     if matrix and _is_matrix(kind):
         return pa.list_(kind.value_type, kind.shape[1])
     storage = storage_of(kind)
-    if _is_list(storage):
+    if is_list(storage):
         return storage_of(storage.value_type)
     return pa.large_string() if pa.types.is_string_view(kind) else kind
 
@@ -182,7 +175,7 @@ def _position_type(kind: Any, *, matrix: bool) -> Any:
 def _plain(array: pa.Array, *, matrix: bool) -> pa.Array:
     """Give lists in place of an extension type, also within lists."""
     kind = array.type
-    storage = array.storage if isinstance(array, pa.ExtensionArray) else array
+    storage = stored(array)
     if matrix and _is_matrix(kind):
         rows, vocab = kind.shape
         if not rows * vocab:  # pyarrow would divide by it
@@ -193,7 +186,7 @@ def _plain(array: pa.Array, *, matrix: bool) -> pa.Array:
         flat = pa.FixedSizeListArray.from_arrays(values, vocab)
         nulls = array.is_null() if array.null_count else None
         return pa.FixedSizeListArray.from_arrays(flat, rows, mask=nulls)
-    if not _is_list(storage.type) or not isinstance(storage.type.value_type, pa.BaseExtensionType):
+    if not is_list(storage.type) or not isinstance(storage.type.value_type, pa.BaseExtensionType):
         return storage
     return storage.cast(_plain_type(storage.type))
 
@@ -209,9 +202,3 @@ def _repeated(array: pa.Array, rows: Array) -> pa.Array:
     """Give the value of each of these rows; Arrow cannot take from views of text."""
     plain = array.cast(pa.large_string()) if pa.types.is_string_view(array.type) else array
     return plain.take(pa.array(rows))
-
-
-def _lengths(array: pa.Array) -> Array:
-    """Give the length of each list; a null one has none."""
-    found: Array = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
-    return found.astype(np.int64)

@@ -16,11 +16,12 @@ import pyarrow.compute as pc
 
 from logitmeter.exceptions import DTypeError, SettingsError
 from logitmeter.sources.base import Block, Facts, Reader
-from logitmeter.sources.lists import integers, is_lists, numbers, read_lists, unit_of
+from logitmeter.sources.lists import integers, numbers, read_lists, unit_of
 from logitmeter.sources.memory_numpy import row_blocks
 from logitmeter.sources.roles import LISTS, SCORES, missing
 from logitmeter.sources.top_k_bounds import Kind, Rows, scores_of
 from logitmeter.sources.top_k_faults import Noted
+from logitmeter.sources.vocab import is_list, storage_of, stored
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,15 +35,6 @@ PIECE_ENTRIES = 1 << 18
 """Entries that are looked at together."""
 PARTS = {part: f"__{part}__" for part in SCORES}
 """The columns that are added, by the part that each plays; no column of a dump is so named."""
-TYPES = {
-    "nll": pa.float64(),
-    "nll_high": pa.float64(),
-    "rank": pa.uint32(),
-    "rank_high": pa.uint32(),
-    "greater": pa.uint32(),
-    "ties": pa.uint32(),
-    "lse": pa.float64(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +110,7 @@ class TopK(Reader):
     @cached_property
     def schema(self) -> pa.Schema:
         """The columns of the reader inside, and the scores."""
-        fields = [pa.field(PARTS[part], kind) for part, kind in TYPES.items()]
+        fields = [pa.field(PARTS[part], kind) for part, kind in SCORES.items()]
         return pa.schema([*self.inner.schema, *fields], metadata=self.inner.schema.metadata)
 
     @property
@@ -176,7 +168,7 @@ class TopK(Reader):
         found, known, faults = scores_of(Rows(lists, labels, *lse, *tail), self._kind)
         found["nll"] = self._noted.losses(faults, found["nll"])
         unknown = ~(known | (faults.kind > 0))
-        scores = {PARTS[part]: pa.array(found[part], TYPES[part], mask=unknown) for part in found}
+        scores = {PARTS[part]: pa.array(found[part], SCORES[part], mask=unknown) for part in found}
         scores[PARTS["lse"]] = pa.array(lse[0], mask=~lse[1])
         return scores
 
@@ -192,11 +184,11 @@ class TopK(Reader):
         schema, columns = self.inner.schema, self.columns
         for name in (columns.ids, columns.values):
             kind = schema.field(name).type
-            if not is_lists(kind):
+            if not is_list(kind):
                 message = f"column {name!r} is {kind}: a list of each row's entries is needed"
                 raise DTypeError(message, expected="lists", got=str(kind))
         ids = schema.field(columns.ids).type
-        if not pa.types.is_integer(getattr(ids, "storage_type", ids).value_type):
+        if not pa.types.is_integer(storage_of(ids).value_type):
             message = f"column {columns.ids!r} is {ids}: token ids are integers"
             raise DTypeError(message, expected="lists of integers", got=str(ids))
         for number in (columns.lse, columns.tail):
@@ -208,6 +200,6 @@ class TopK(Reader):
 
 def _most(ids: pa.Array, values: pa.Array) -> int:
     """Give how many entries the longer lists have, on average."""
-    lengths = [pc.list_value_length(getattr(array, "storage", array)) for array in (ids, values)]
+    lengths = [pc.list_value_length(stored(array)) for array in (ids, values)]
     entries = max(pc.sum(length).as_py() or 0 for length in lengths)
     return max(1, entries // max(1, len(ids)))

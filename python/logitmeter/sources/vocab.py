@@ -8,7 +8,15 @@ import pyarrow as pa
 
 from logitmeter.sources.dtypes import element_name
 
-__all__ = ["METADATA_KEY", "row_bytes", "stated_element", "storage_of", "vocab_of"]
+__all__ = [
+    "METADATA_KEY",
+    "is_list",
+    "row_bytes",
+    "stated_element",
+    "storage_of",
+    "stored",
+    "vocab_of",
+]
 
 METADATA_KEY = "logitmeter.dtype"
 """Metadata of a field, or of its schema, that name the element type: ``bfloat16``."""
@@ -18,6 +26,19 @@ SIZES = {"bfloat16": 2, "float16": 2, "float32": 4, "float64": 8}
 def storage_of(kind: Any) -> Any:
     """Give the type beneath an extension type."""
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def stored(array: pa.Array) -> pa.Array:
+    """Give the array beneath an extension type."""
+    return array.storage if isinstance(array, pa.ExtensionArray) else array
+
+
+def is_list(kind: Any) -> bool:
+    """Whether a column of this type holds a list a row."""
+    kind = storage_of(kind)
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
 
 
 def vocab_of(kind: Any, element: str | None = None) -> int | None:
