@@ -64,24 +64,21 @@ pub struct Vocab {
     mask: Option<Mask>,
 }
 
-/// A word for each group of 64 columns, and what each block of 512 holds.
+/// A word for each group of 64 columns, and the blocks that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mask {
     groups: Vec<u64>,
-    blocks: Vec<BlockKind>,
-    /// The blocks that are not empty.
-    live: Vec<u32>,
+    /// The blocks of 512 that hold an allowed column.
+    live: Vec<Block>,
 }
 
-/// What a block of columns holds.
+/// A block of columns of which some are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BlockKind {
-    /// Every column is allowed.
-    Full,
-    /// None is: the block is skipped and not read.
-    Empty,
-    /// Some are; one bit for each group that lacks a column.
-    Mixed(u8),
+pub(crate) struct Block {
+    /// Its place among all blocks of a row.
+    pub(crate) index: usize,
+    /// One bit for each group that lacks a column.
+    pub(crate) lacking: u8,
 }
 
 impl Vocab {
@@ -145,22 +142,16 @@ impl Vocab {
         self.mask.is_some()
     }
 
-    /// What block `index` holds.
-    #[inline]
-    pub(crate) fn block(&self, index: usize) -> BlockKind {
-        self.mask.as_ref().map_or(BlockKind::Full, |m| m.blocks[index])
-    }
-
     /// How many blocks hold an allowed column; the others are never read.
     #[inline]
     pub(crate) fn live_blocks(&self) -> usize {
         self.mask.as_ref().map_or(self.size.div_ceil(BLOCK), |m| m.live.len())
     }
 
-    /// The index of such a block.
+    /// Such a block.
     #[inline]
-    pub(crate) fn live_block(&self, place: usize) -> usize {
-        self.mask.as_ref().map_or(place, |m| m.live[place] as usize)
+    pub(crate) fn live_block(&self, place: usize) -> Block {
+        self.mask.as_ref().map_or(Block { index: place, lacking: 0 }, |m| m.live[place])
     }
 
     /// The allowed columns of a group, one bit each.
@@ -190,24 +181,18 @@ impl Mask {
         }
         let word =
             |group: &[bool]| group.iter().enumerate().fold(0, |word, (i, &bit)| word | u64::from(bit) << i);
-        let blocks: Vec<_> = allowed.chunks(BLOCK).map(BlockKind::of).collect();
-        let live = (0..).zip(&blocks).filter(|(_, kind)| **kind != BlockKind::Empty).map(|(index, _)| index);
-        let live = live.collect();
-        Ok(Some(Self { groups: allowed.chunks(GROUP).map(word).collect(), blocks, live }))
+        let live = (0..).zip(allowed.chunks(BLOCK)).filter(|(_, block)| block.contains(&true));
+        Ok(Some(Self {
+            groups: allowed.chunks(GROUP).map(word).collect(),
+            live: live.map(|(index, block)| Block { index, lacking: lacking(block) }).collect(),
+        }))
     }
 }
 
-impl BlockKind {
-    fn of(allowed: &[bool]) -> Self {
-        if !allowed.contains(&true) {
-            return Self::Empty;
-        }
-        let lacking = |(i, group): (usize, &[bool])| u8::from(group.contains(&false)) << i;
-        match allowed.chunks(GROUP).enumerate().map(lacking).fold(0, |groups, bit| groups | bit) {
-            0 => Self::Full,
-            groups => Self::Mixed(groups),
-        }
-    }
+/// One bit for each group of a block that lacks a column.
+fn lacking(block: &[bool]) -> u8 {
+    let bits = block.chunks(GROUP).enumerate().map(|(i, group)| u8::from(group.contains(&false)) << i);
+    bits.fold(0, |groups, bit| groups | bit)
 }
 
 #[cfg(test)]
@@ -233,8 +218,8 @@ mod tests {
         allowed[..512].fill(false);
         allowed[513] = false;
         let masked = Vocab::new(530, Some(520), Some(&allowed))?;
-        assert_eq!((masked.block(0), masked.block(1)), (BlockKind::Empty, BlockKind::Mixed(1)));
-        assert_eq!((masked.live_blocks(), masked.live_block(0)), (1, 1));
+        // The first block is empty, the second lacks a column of its first group.
+        assert_eq!((masked.live_blocks(), masked.live_block(0)), (1, Block { index: 1, lacking: 1 }));
         assert_eq!(masked.group(8), 0xfd);
         assert!(masked.allows(512) && !masked.allows(513) && !masked.allows(520));
         Ok(())

@@ -144,6 +144,12 @@ impl Score {
         self.standing != Standing::Unknown
     }
 
+    /// Whether it can be used and its row held nothing odd: then no more is to be asked.
+    #[must_use]
+    pub fn is_ordinary(&self) -> bool {
+        self.standing == Standing::Known && self.flags == Flags(0)
+    }
+
     /// Whether its loss or its rank is an interval.
     #[must_use]
     pub fn is_bounded(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::RowJob;
 use super::lanes::{Float, Lanes, Stored};
 use super::path::{MAX_LANES, Path};
-use crate::rows::{BLOCK, BlockKind, GROUP, Vocab};
+use crate::rows::{BLOCK, GROUP, Vocab};
 use std::ops::Range;
 
 /// How far ahead of the reads cache lines are asked for, in bytes that will be read: blocks without an
@@ -62,7 +62,7 @@ impl<E: Stored> Columns<'_, E> {
         let (place, blocks) = (place + PREFETCH / (BLOCK * E::SIZE), self.vocab.live_blocks());
         let (row, place) = if place < blocks { (0, place) } else { (place / blocks, place % blocks) };
         let row = self.jobs.get(row).map_or(self.at, |job| job.row.as_ptr());
-        row.wrapping_add(self.vocab.live_block(place) * BLOCK * E::SIZE)
+        row.wrapping_add(self.vocab.live_block(place).index * BLOCK * E::SIZE)
     }
 
     /// The `place`-th block that is not empty.
@@ -71,12 +71,9 @@ impl<E: Stored> Columns<'_, E> {
     /// The row has the vocabulary's size, the label lies below it, and there is such a block.
     #[inline(always)]
     pub(super) unsafe fn block(&self, place: usize, scratch: &mut Scratch) -> Block {
-        let index = self.vocab.live_block(place);
+        let live = self.vocab.live_block(place);
+        let (index, mut copied) = (live.index, live.lacking);
         let columns = (self.vocab.size() - index * BLOCK).min(BLOCK);
-        let mut copied = match self.vocab.block(index) {
-            BlockKind::Mixed(groups) => groups,
-            BlockKind::Full | BlockKind::Empty => 0,
-        };
         if !columns.is_multiple_of(GROUP) {
             copied |= 1 << (columns / GROUP);
         }
@@ -112,8 +109,8 @@ impl<E: Stored> Columns<'_, E> {
                 to[there..].fill(E::NEG_INFINITY);
                 std::ptr::copy_nonoverlapping(source, bytes, there * E::SIZE);
             }
-            if let BlockKind::Mixed(_) = self.vocab.block(block) {
-                let allowed = self.vocab.group(from / GROUP);
+            let allowed = self.vocab.group(from / GROUP);
+            if allowed != u64::MAX {
                 for (column, slot) in to.iter_mut().enumerate() {
                     *slot = if allowed >> column & 1 == 1 { *slot } else { E::NEG_INFINITY };
                 }

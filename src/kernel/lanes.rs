@@ -78,8 +78,9 @@ pub(super) trait Lanes {
     /// Asks for a cache line; the address need not be valid.
     fn prefetch(at: *const u8);
 
-    /// The same value, which the compiler must have ready here. A tier with few registers says so
-    /// for the running maximum: else all loads of the hot loop are moved to its top, and spilled.
+    /// The same value, which the compiler must have ready here. A tier with few registers says so for
+    /// the running maximum and between the steps of a formula: else all loads of the hot loop are moved
+    /// to its top, and spilled, and each vector's steps are put one after the other.
     #[inline(always)]
     unsafe fn settle(x: Self::F) -> Self::F {
         x

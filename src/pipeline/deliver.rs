@@ -3,7 +3,7 @@
 use super::Scored;
 use crate::error::{Error, ErrorKind};
 use crate::kernel::Flags;
-use crate::score::{Score, Standing};
+use crate::score::Score;
 use crate::scoring::MISSING;
 use crate::selection::{Check, Failure, RowAt, RowNumbers, Selected, Selector};
 use crate::settings::{NonFinite, Settings};
@@ -78,7 +78,7 @@ pub(super) fn settle(scored: &mut Scored, selector: &Selector, horizon: i64) {
 
 /// Why the score of a counted token is an error, if it is one.
 fn refused(position: u64, score: &Score, settings: &Settings, rows: RowNumbers) -> Option<Failure> {
-    if score.flags == Flags(0) && score.standing == Standing::Known {
+    if score.is_ordinary() {
         return None; // nearly always
     }
     let raise = settings.nonfinite == NonFinite::Raise || score.flags.has(Flags::MISSING);

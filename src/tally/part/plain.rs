@@ -1,8 +1,6 @@
 //! Many plain tokens at once: the same sums as one by one, in a fraction of the time.
 
 use super::{OpenPart, Part};
-use crate::kernel::Flags;
-use crate::score::Standing;
 use crate::tally::Token;
 use crate::tally::exact_sum::Buckets;
 
@@ -17,8 +15,7 @@ pub(in crate::tally) fn plain(tokens: &[Token]) -> usize {
 }
 
 fn is_plain(token: &Token) -> bool {
-    let score = &token.score;
-    let exact = score.flags == Flags(0) && score.standing == Standing::Known && !score.is_bounded();
+    let exact = token.score.is_ordinary() && !token.score.is_bounded();
     exact && !token.hidden && token.weight == 1.0
 }
 
